@@ -23,14 +23,14 @@ use support::{
 };
 use tandem::push::{
     Devices, Platform, PushSettings, Pusher, Registration,
-    fake_expo::{FakeExpo, Fault, Settings},
+    fake_expo::{FakeExpo, FakeExpoSettings, Fault},
 };
 use tandem_actors::{
     domain::{
         ids::{Seq, SessionId, UserId},
         time::Timestamp,
     },
-    journal::{Journal, Limits},
+    journal::{Journal, QueueLimits},
     keys,
     ports::{BoxFuture, Change, Clock, Direction, Push as _, PushCheck, PushVerdict},
     records::{self, PushJob},
@@ -55,7 +55,7 @@ fn serve_stand_in_if_asked() {
     if std::env::args().any(|arg| arg == STAND_IN) {
         actix_web::rt::System::new().block_on(async {
             let expo = FakeExpo::start("127.0.0.1:0").await.expect("the stand-in starts");
-            expo.set(Settings { rate: 1_000_000, ..Settings::default() });
+            expo.set(FakeExpoSettings { rate: 1_000_000, ..FakeExpoSettings::default() });
             let slow = format!(r#"{{"kind":"slow","millis":{}}}"#, ANSWERS_IN.as_millis());
             let slow: Fault = serde_json::from_str(&slow).expect("a fault");
             expo.fault(slow);
@@ -104,7 +104,7 @@ fn drain(args: &Args) {
         let rate = f64::from(config.rate);
         let store = store(&args.engine, &data);
         let (journal, _) =
-            Journal::start(store.clone(), Limits::default(), |error| panic!("{error}")).expect("a thread");
+            Journal::start(store.clone(), QueueLimits::default(), |error| panic!("{error}")).expect("a thread");
         let clock = Arc::new(Wanted);
         let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), config.devices_per_user);
         let devices = devices.expect("the devices can be read");

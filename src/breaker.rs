@@ -12,7 +12,7 @@ pub struct Breaker {
     /// Failures in a row that open the breaker.
     trips_after: u32,
     wait: Backoff,
-    state: Mutex<State>,
+    state: Mutex<BreakerState>,
     /// Why it opened last.
     cause: Mutex<Option<String>>,
 }
@@ -31,7 +31,7 @@ pub struct BreakerReport {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum BreakerState {
     Closed {
         failures: u32,
     },
@@ -64,14 +64,20 @@ impl Breaker {
     pub fn new(name: &'static str, trips_after: u32, first_wait: Duration, longest_wait: Duration) -> Self {
         debug_assert!(trips_after > 0 && first_wait <= longest_wait);
         let wait = Backoff::new(first_wait, longest_wait);
-        Self { name, trips_after, wait, state: Mutex::new(State::Closed { failures: 0 }), cause: Mutex::new(None) }
+        Self {
+            name,
+            trips_after,
+            wait,
+            state: Mutex::new(BreakerState::Closed { failures: 0 }),
+            cause: Mutex::new(None),
+        }
     }
 
     pub fn report(&self, now: Uptime) -> BreakerReport {
         let state = *self.state.lock();
         let (is_open, failed_trials) = match state {
-            State::Closed { .. } => (false, 0),
-            State::Open { level, .. } | State::Trial { level, .. } => (true, level),
+            BreakerState::Closed { .. } => (false, 0),
+            BreakerState::Open { level, .. } | BreakerState::Trial { level, .. } => (true, level),
         };
         let opens_in = match state.look(now) {
             Pass::NobodyFor(wait) => Some(wait),
@@ -84,7 +90,7 @@ impl Breaker {
     /// Closes it, because an operator has repaired the cause.
     pub fn reset(&self) {
         let mut state = self.state.lock();
-        *state = State::Closed { failures: 0 };
+        *state = BreakerState::Closed { failures: 0 };
         self.show(*state);
     }
 
@@ -97,8 +103,8 @@ impl Breaker {
     pub fn pass(&self, now: Uptime) -> Pass {
         let mut state = self.state.lock();
         let pass = state.look(now);
-        if let (Pass::Trial, State::Open { level, .. } | State::Trial { level, .. }) = (pass, *state) {
-            *state = State::Trial { until: now + TRIAL_LASTS, level };
+        if let (Pass::Trial, BreakerState::Open { level, .. } | BreakerState::Trial { level, .. }) = (pass, *state) {
+            *state = BreakerState::Trial { until: now + TRIAL_LASTS, level };
         }
         pass
     }
@@ -107,12 +113,12 @@ impl Breaker {
         let mut state = self.state.lock();
         match *state {
             // The request began before the breaker opened, so its success says nothing about the next one.
-            State::Open { .. } => {}
-            State::Trial { .. } => {
+            BreakerState::Open { .. } => {}
+            BreakerState::Trial { .. } => {
                 tracing::info!(breaker = self.name, "the breaker closed: the service works again");
-                *state = State::Closed { failures: 0 };
+                *state = BreakerState::Closed { failures: 0 };
             }
-            State::Closed { .. } => *state = State::Closed { failures: 0 },
+            BreakerState::Closed { .. } => *state = BreakerState::Closed { failures: 0 },
         }
         self.show(*state);
     }
@@ -121,35 +127,37 @@ impl Breaker {
     pub fn failed(&self, now: Uptime, at_least: Duration, cause: &dyn fmt::Debug) {
         let mut state = self.state.lock();
         *state = match *state {
-            State::Closed { failures } if failures + 1 < self.trips_after => State::Closed { failures: failures + 1 },
-            State::Closed { .. } => self.open(now, at_least, 0, cause),
-            State::Trial { level, .. } => self.open(now, at_least, level + 1, cause),
-            State::Open { until, level } => State::Open { until: until.max(now + at_least), level },
+            BreakerState::Closed { failures } if failures + 1 < self.trips_after => {
+                BreakerState::Closed { failures: failures + 1 }
+            }
+            BreakerState::Closed { .. } => self.open(now, at_least, 0, cause),
+            BreakerState::Trial { level, .. } => self.open(now, at_least, level + 1, cause),
+            BreakerState::Open { until, level } => BreakerState::Open { until: until.max(now + at_least), level },
         };
         self.show(*state);
     }
 
-    fn open(&self, now: Uptime, at_least: Duration, level: u32, cause: &dyn fmt::Debug) -> State {
+    fn open(&self, now: Uptime, at_least: Duration, level: u32, cause: &dyn fmt::Debug) -> BreakerState {
         let wait = self.wait.upper_half(level + 1).max(at_least);
         *self.cause.lock() = Some(format!("{cause:?}"));
         tracing::warn!(breaker = self.name, ?cause, ?wait, level, "the breaker opened after too many failures");
-        State::Open { until: now + wait, level }
+        BreakerState::Open { until: now + wait, level }
     }
 
-    fn show(&self, state: State) {
-        let is_open = !matches!(state, State::Closed { .. });
+    fn show(&self, state: BreakerState) {
+        let is_open = !matches!(state, BreakerState::Closed { .. });
         metrics::gauge!("tandem_breaker_open", "breaker" => self.name).set(if is_open { 1.0 } else { 0.0 });
     }
 }
 
-impl State {
+impl BreakerState {
     fn look(self, now: Uptime) -> Pass {
         match self {
-            State::Closed { .. } => Pass::All,
-            State::Open { until, .. } | State::Trial { until, .. } if now < until => {
+            BreakerState::Closed { .. } => Pass::All,
+            BreakerState::Open { until, .. } | BreakerState::Trial { until, .. } if now < until => {
                 Pass::NobodyFor(until.saturating_sub(now))
             }
-            State::Open { .. } | State::Trial { .. } => Pass::Trial,
+            BreakerState::Open { .. } | BreakerState::Trial { .. } => Pass::Trial,
         }
     }
 }

@@ -4,7 +4,7 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum MetricKind {
     /// One series, which is 0 from the start: an increase from nothing to 1 would be invisible to Prometheus.
     Counter,
     /// A counter with a series for each value of its labels.
@@ -13,9 +13,9 @@ enum Kind {
     Histogram,
 }
 
-use Kind::{Counter, Gauge, Histogram, Labelled};
+use MetricKind::{Counter, Gauge, Histogram, Labelled};
 
-const METERS: &[(&str, Kind, &str)] = &[
+const METERS: &[(&str, MetricKind, &str)] = &[
     ("tandem_ably_failures_total", Labelled, "Requests to Ably's cloud that failed, by kind"),
     ("tandem_ably_publish_seconds", Histogram, "Time of a publish to Ably's cloud, retries included"),
     ("tandem_auth_refused_total", Labelled, "Requests refused for their token, by reason"),

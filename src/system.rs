@@ -7,20 +7,20 @@ use rand::Rng;
 use tandem_actors::{
     domain::{ids, time::Timestamp},
     ports::{Clock, Ids, Uptime},
-    settling::Settling,
+    settling::SettledClock,
 };
 
 /// The machine's clock, which may be set while the node runs.
 pub struct SystemClock {
     started: Instant,
-    settling: Mutex<Settling>,
+    settling: Mutex<SettledClock>,
 }
 
 impl SystemClock {
     /// A jump of the wall clock counts after `believed_after`. `known` is the last settled time of the node's previous
     /// run.
     pub fn new(known: Option<Timestamp>, believed_after: Duration) -> Self {
-        let settling = Settling::new(known, wall(), Duration::ZERO, believed_after);
+        let settling = SettledClock::new(known, wall(), Duration::ZERO, believed_after);
         Self { started: Instant::now(), settling: Mutex::new(settling) }
     }
 }

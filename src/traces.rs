@@ -44,9 +44,9 @@ const GATHER: Duration = Duration::from_secs(1);
 /// The version of the header `traceparent`.
 const HEADER_VERSION: &str = "00";
 
-static SENDING: OnceLock<Sending> = OnceLock::new();
+static SENDING: OnceLock<SpanSender> = OnceLock::new();
 
-struct Sending {
+struct SpanSender {
     provider: SdkTracerProvider,
     one_in: u32,
 }
@@ -75,7 +75,7 @@ where
         .build()
         .map_err(|error| TracesError(error.into()))?;
     let waiting = Arc::new(AtomicUsize::new(0));
-    let watched = Watched { exporter, waiting: waiting.clone(), failing: AtomicBool::new(false) };
+    let watched = WatchedExporter { exporter, waiting: waiting.clone(), failing: AtomicBool::new(false) };
     // The room of the queue is watched here, so that no span is lost without being counted.
     let batches = BatchConfigBuilder::default().with_max_queue_size(QUEUE).with_scheduled_delay(GATHER).build();
     let queue = BatchSpanProcessor::builder(watched).with_batch_config(batches).build();
@@ -87,7 +87,7 @@ where
                 .with_attribute(KeyValue::new("service.version", VERSION))
                 .build(),
         )
-        .with_span_processor(Bounded { queue, waiting })
+        .with_span_processor(BoundedQueue { queue, waiting })
         .build();
     let layer = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("tandem"))
@@ -95,7 +95,7 @@ where
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false);
-    drop(SENDING.set(Sending { provider, one_in }));
+    drop(SENDING.set(SpanSender { provider, one_in }));
     Ok(layer.with_filter(filter_fn(is_exported)))
 }
 
@@ -179,13 +179,13 @@ fn lost(spans: usize) {
 
 /// The queue, which takes no more than it has room for.
 #[derive(Debug)]
-struct Bounded {
+struct BoundedQueue {
     queue: BatchSpanProcessor,
     /// Spans in the queue, and those that are being sent.
     waiting: Arc<AtomicUsize>,
 }
 
-impl SpanProcessor for Bounded {
+impl SpanProcessor for BoundedQueue {
     fn on_start(&self, span: &mut SdkSpan, context: &Context) {
         self.queue.on_start(span, context);
     }
@@ -216,13 +216,13 @@ impl SpanProcessor for Bounded {
 
 /// The exporter. Logs the first failure and the end of an outage, and counts what is lost.
 #[derive(Debug)]
-struct Watched {
+struct WatchedExporter {
     exporter: opentelemetry_otlp::SpanExporter,
     waiting: Arc<AtomicUsize>,
     failing: AtomicBool,
 }
 
-impl SpanExporter for Watched {
+impl SpanExporter for WatchedExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
         let outcome = self.exporter.export(batch).await;

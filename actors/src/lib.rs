@@ -86,8 +86,8 @@ mod trace;
 
 pub use tandem_domain as domain;
 
-pub use coordinator::{Badge, Coordinator, Erasure, ListFilter, Overseen, SessionsPage, people, stored_time};
-pub use messages::{IdempotencyKey, PartnerPresence, Reader, Refusal, Reply};
+pub use coordinator::{Badge, Coordinator, Erasure, ListFilter, SessionOverview, SessionsPage, people, stored_time};
+pub use messages::{CommandReply, IdempotencyKey, PartnerPresence, Reader, Refusal};
 pub use people::{PeopleFilter, WithPerson};
 pub use rows::{
     compacted::Gaps,

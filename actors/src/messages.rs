@@ -28,7 +28,7 @@ pub struct IdempotencyKey {
 
 /// A durable answer to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct CommandReply {
     /// Whether something was created (201 rather than 200).
     pub created: bool,
     /// The answer, a JSON object.
@@ -108,7 +108,7 @@ pub(crate) struct Order {
     pub caller: Caller,
     pub key: Option<IdempotencyKey>,
     pub trace: Trace,
-    pub reply: ReplyTo<Reply>,
+    pub reply: ReplyTo<CommandReply>,
 }
 
 /// A session's answer to the question whether a push is still wanted.
@@ -155,7 +155,7 @@ pub struct PartnerPresence {
 }
 
 #[derive(Debug)]
-pub(crate) enum Message {
+pub(crate) enum SessionMessage {
     Create {
         create: CreateSession,
         order: Order,
@@ -220,7 +220,7 @@ pub(crate) enum Message {
     Drain,
 }
 
-impl Message {
+impl SessionMessage {
     /// Answers with a refusal and does nothing else.
     pub(crate) fn refuse(self, refusal: &Refusal) {
         match self {

@@ -13,7 +13,7 @@ const LONGEST_STEP: Duration = Duration::from_secs(10);
 
 /// Follows a wall clock by a monotonic one.
 #[derive(Debug)]
-pub struct Settling {
+pub struct SettledClock {
     /// The settled time.
     certain: Timestamp,
     looked_at: Duration,
@@ -23,7 +23,7 @@ pub struct Settling {
     believed_after: Duration,
 }
 
-impl Settling {
+impl SettledClock {
     /// `known` is the settled time of the previous run. Without it the wall clock counts as it is.
     pub fn new(known: Option<Timestamp>, wall: Timestamp, uptime: Duration, believed_after: Duration) -> Self {
         Self { certain: known.unwrap_or(wall), looked_at: uptime, jumped: None, believed_after }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     /// A second of uptime each, with the wall clock `ahead` of it.
-    fn pass(settling: &mut Settling, from: u64, seconds: u64, ahead: Duration) -> Timestamp {
+    fn pass(settling: &mut SettledClock, from: u64, seconds: u64, ahead: Duration) -> Timestamp {
         let look = |second| {
             let uptime = Duration::from_secs(second);
             settling.look(start() + uptime + ahead, uptime)
@@ -84,14 +84,14 @@ mod tests {
 
     #[test]
     fn the_settled_time_follows_a_correct_clock() {
-        let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
+        let mut settling = SettledClock::new(None, start(), Duration::ZERO, HOUR);
         assert_eq!(pass(&mut settling, 0, 100, Duration::ZERO), start() + Duration::from_secs(100));
         assert_eq!(pass(&mut settling, 100, 1, Duration::from_secs(60)), start() + Duration::from_secs(161));
     }
 
     #[test]
     fn a_jump_that_is_undone_has_no_effect() {
-        let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
+        let mut settling = SettledClock::new(None, start(), Duration::ZERO, HOUR);
         pass(&mut settling, 0, 10, Duration::ZERO);
         assert_eq!(pass(&mut settling, 10, 3, 100 * DAY), start() + Duration::from_secs(13));
         assert_eq!(pass(&mut settling, 13, 1, Duration::ZERO), start() + Duration::from_secs(14));
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_lasting_jump_takes_effect_in_the_end() {
-        let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
+        let mut settling = SettledClock::new(None, start(), Duration::ZERO, HOUR);
         let before = pass(&mut settling, 0, 3_600, DAY);
         assert!(before < start() + DAY);
         assert!(pass(&mut settling, 3_600, 2, DAY) >= start() + DAY);
@@ -108,21 +108,21 @@ mod tests {
     #[test]
     fn a_clock_that_is_wrong_at_the_start_does_not_count_at_once() {
         let known = start() + Duration::from_secs(1);
-        let mut settling = Settling::new(Some(known), start() + 100 * DAY, Duration::ZERO, HOUR);
+        let mut settling = SettledClock::new(Some(known), start() + 100 * DAY, Duration::ZERO, HOUR);
         assert!(pass(&mut settling, 0, 60, 100 * DAY) < start() + HOUR);
-        let mut soon = Settling::new(Some(known), start() + Duration::from_secs(90), Duration::ZERO, HOUR);
+        let mut soon = SettledClock::new(Some(known), start() + Duration::from_secs(90), Duration::ZERO, HOUR);
         assert_eq!(pass(&mut soon, 0, 1, Duration::from_secs(90)), start() + Duration::from_secs(91));
     }
 
     #[test]
     fn the_settled_time_is_never_later_than_the_clock() {
-        let mut settling = Settling::new(Some(start() + HOUR), start(), Duration::ZERO, HOUR);
+        let mut settling = SettledClock::new(Some(start() + HOUR), start(), Duration::ZERO, HOUR);
         assert_eq!(pass(&mut settling, 0, 5, Duration::ZERO), start() + Duration::from_secs(5));
     }
 
     #[test]
     fn a_suspension_of_the_machine_does_not_count_in_full() {
-        let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
+        let mut settling = SettledClock::new(None, start(), Duration::ZERO, HOUR);
         let asleep = 30 * DAY;
         assert!(settling.look(start() + asleep, asleep) <= start() + LONGEST_STEP);
     }

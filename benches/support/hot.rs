@@ -16,7 +16,7 @@ use tandem_actors::{
         ids::{SessionId, UserId},
         time::Timestamp,
     },
-    journal::{Journal, Limits as JournalLimits},
+    journal::{Journal, QueueLimits as JournalLimits},
     ports::{BoxFuture, Clock, Devices, Ids, PresenceMember, Publication, Realtime, RealtimeError, Store},
     supervisor::SupervisionLimits,
 };

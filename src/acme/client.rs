@@ -12,16 +12,16 @@ use crate::tls;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
-pub(super) struct Client(reqwest::Client);
+pub(super) struct AcmeClient(reqwest::Client);
 
-impl Client {
+impl AcmeClient {
     pub fn new() -> Result<Self, AcmeError> {
         let client = tls::http_client().timeout(PATIENCE).build();
         Ok(Self(client.map_err(|error| Error::Other(Box::new(error)))?))
     }
 }
 
-impl HttpClient for Client {
+impl HttpClient for AcmeClient {
     fn request(
         &self,
         request: http::Request<BodyWrapper<Bytes>>,

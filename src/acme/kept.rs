@@ -24,13 +24,13 @@ const CERTIFICATE: &str = "certificate.pem";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A folder for each authority: an account and a certificate of one mean nothing to another.
-pub(super) struct Kept {
+pub(super) struct AcmeFolder {
     folder: PathBuf,
     /// The contents of files that the disk has not taken yet, by name.
     unwritten: BTreeMap<&'static str, Vec<u8>>,
 }
 
-impl Kept {
+impl AcmeFolder {
     pub fn new(settings: &AcmeSettings, data: &Path) -> Result<Self, AcmeError> {
         let authority = settings.directory.trim_start_matches("https://").trim_end_matches('/');
         let readable = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };

@@ -13,8 +13,8 @@ use tandem_actors::backoff::Backoff;
 use tokio::time::Instant;
 
 use self::{
-    client::Client,
-    kept::{Kept, Pem, Validity},
+    client::AcmeClient,
+    kept::{AcmeFolder, Pem, Validity},
 };
 use crate::{http::AcmeSettings, tls::ServerCertificate};
 
@@ -64,7 +64,7 @@ impl AcmeError {
 /// Gets and renews the node's certificate.
 pub struct Acme {
     settings: AcmeSettings,
-    kept: Kept,
+    kept: AcmeFolder,
     certificate: Arc<ServerCertificate>,
     validity: Option<Validity>,
 }
@@ -76,7 +76,7 @@ impl Acme {
     /// # Errors
     /// If there can be no directory for the files.
     pub fn open(settings: &AcmeSettings, data: &Path) -> Result<Self, AcmeError> {
-        let kept = Kept::new(settings, data)?;
+        let kept = AcmeFolder::new(settings, data)?;
         let found = kept.certificate().and_then(|pem| pem.map(|pem| pem.read(&settings.domains)).transpose());
         let found = found.unwrap_or_else(|error| {
             tracing::warn!(%error, "the certificate of an earlier run is left aside, and another one is ordered");
@@ -187,6 +187,6 @@ impl Acme {
     }
 
     fn client(&self) -> Result<AccountBuilder, AcmeError> {
-        Ok(Account::builder_with_http(Box::new(Client::new()?)))
+        Ok(Account::builder_with_http(Box::new(AcmeClient::new()?)))
     }
 }

@@ -58,7 +58,7 @@ impl Default for AuthSettings {
 
 impl AuthSettings {
     /// Where accepted tokens come from, in words.
-    pub fn ways(&self) -> &'static str {
+    pub fn accepted_tokens(&self) -> &'static str {
         match (&self.hs256_secret, &self.jwks_url) {
             (Some(_), Some(_)) => "a shared secret, and an issuer",
             (Some(_), None) => "a shared secret",

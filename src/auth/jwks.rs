@@ -34,7 +34,7 @@ pub(super) struct Jwks {
     clock: Arc<dyn Clock>,
     refresh: Duration,
     min_refetch: Duration,
-    keys: RwLock<Option<Fetched>>,
+    keys: RwLock<Option<FetchedKeys>>,
     /// Increases when the set of keys changes.
     edition: AtomicU64,
     /// Locked by the caller that fetches, so that only one fetch runs at a time.
@@ -45,13 +45,13 @@ pub(super) struct Jwks {
     refreshing: AtomicBool,
 }
 
-struct Fetched {
-    keys: Arc<Keys>,
+struct FetchedKeys {
+    keys: Arc<IssuerKeys>,
     at: Timestamp,
 }
 
 /// An issuer may use one `kid` for keys of two types.
-pub(super) type Keys = HashMap<(String, KeyAlgorithm), Arc<IssuerKey>>;
+pub(super) type IssuerKeys = HashMap<(String, KeyAlgorithm), Arc<IssuerKey>>;
 
 /// When each kind of fetch was last attempted.
 #[derive(Default)]
@@ -225,7 +225,7 @@ impl Jwks {
         kept
     }
 
-    fn keep(&self, answer: Result<Keys, FetchError>) -> bool {
+    fn keep(&self, answer: Result<IssuerKeys, FetchError>) -> bool {
         let fetched = match answer {
             Ok(fetched) => fetched,
             Err(error) => {
@@ -241,11 +241,11 @@ impl Jwks {
             tracing::info!(url = %self.url, keys = fetched.len(), "the issuer's keys were fetched");
             self.edition.fetch_add(1, Ordering::AcqRel);
         }
-        *keys = Some(Fetched { keys: Arc::new(fetched), at: self.clock.now() });
+        *keys = Some(FetchedKeys { keys: Arc::new(fetched), at: self.clock.now() });
         true
     }
 
-    async fn fetch(&self) -> Result<Keys, FetchError> {
+    async fn fetch(&self) -> Result<IssuerKeys, FetchError> {
         let http = |error: reqwest::Error| FetchError::Http(crate::tls::explain(error));
         let mut answer = self.client.get(self.url.clone()).send().await.map_err(http)?;
         if !answer.status().is_success() {
@@ -263,9 +263,9 @@ impl Jwks {
 }
 
 /// The usable keys of a key set.
-pub(super) fn read(body: &[u8]) -> Result<Keys, FetchError> {
+pub(super) fn read(body: &[u8]) -> Result<IssuerKeys, FetchError> {
     let set: JwkSet = serde_json::from_slice(body).map_err(|_| FetchError::NotAKeySet)?;
-    let keys: Keys = set.keys.into_iter().filter_map(usable).collect();
+    let keys: IssuerKeys = set.keys.into_iter().filter_map(usable).collect();
     if keys.is_empty() { Err(FetchError::NoUsableKey) } else { Ok(keys) }
 }
 

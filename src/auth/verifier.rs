@@ -36,12 +36,12 @@ pub struct Verifier {
     jwks: Option<Arc<Jwks>>,
     rules: ClaimRules,
     /// Recently verified tokens by their digest.
-    verified: Cache<[u8; 32], Verified>,
+    verified: Cache<[u8; 32], VerifiedToken>,
     clock: Arc<dyn Clock>,
 }
 
 #[derive(Clone)]
-struct Verified {
+struct VerifiedToken {
     identity: Arc<Identity>,
     /// The edition of the issuer's keys that verified the token.
     keys_edition: u64,
@@ -127,7 +127,7 @@ impl Verifier {
         let payload = decode(payload)?;
         let identity = Arc::new(self.rules.accept(parse::<Claims>(&payload)?)?);
         self.rules.check_times(&identity, self.clock.now())?;
-        self.verified.insert(digest(token), Verified { identity: identity.clone(), keys_edition });
+        self.verified.insert(digest(token), VerifiedToken { identity: identity.clone(), keys_edition });
         Ok(identity)
     }
 

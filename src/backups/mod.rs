@@ -16,7 +16,7 @@ use tandem_actors::domain::time::Timestamp;
 use utoipa::ToSchema;
 
 pub use self::schedule::Schedule;
-use crate::store::{self, BackupError, BackupProgress, Backups, Listed, SecretFile, Taken};
+use crate::store::{self, BackupError, BackupListing, BackupProgress, BackupReport, Backups, SecretFile};
 
 /// How often the schedule looks at the clock, which may jump.
 const LOOK: Duration = Duration::from_secs(1);
@@ -37,11 +37,11 @@ pub struct BackupService {
     backups: Backups,
     secrets: Vec<SecretFile>,
     destination: Option<Destination>,
-    state: Mutex<State>,
+    state: Mutex<BackupState>,
 }
 
 #[derive(Default)]
-struct State {
+struct BackupState {
     status: BackupStatus,
     /// The last one that ended of the node's own.
     last_own: Option<EndedBackup>,
@@ -120,9 +120,9 @@ pub struct TakenBackup {
     pub not_removed: Option<String>,
 }
 
-impl From<&Taken> for TakenBackup {
-    fn from(taken: &Taken) -> Self {
-        let Taken { manifest, new_bytes, removed, not_removed } = taken;
+impl From<&BackupReport> for TakenBackup {
+    fn from(taken: &BackupReport) -> Self {
+        let BackupReport { manifest, new_bytes, removed, not_removed } = taken;
         Self {
             id: manifest.id.clone(),
             position: manifest.position,
@@ -169,7 +169,7 @@ impl BackupService {
     }
 
     /// The backups in the node's own directory, the oldest first.
-    pub fn list(&self) -> Result<Vec<Result<Listed, BackupError>>, BackupError> {
+    pub fn list(&self) -> Result<Vec<Result<BackupListing, BackupError>>, BackupError> {
         self.destination.as_ref().map_or_else(|| Ok(Vec::new()), |destination| store::list(&destination.to))
     }
 
@@ -231,7 +231,7 @@ impl BackupService {
         self: &Arc<Self>,
         to: &Path,
         is_own: bool,
-        work: impl FnOnce(&Self, &Path) -> Result<Taken, BackupError> + Send + 'static,
+        work: impl FnOnce(&Self, &Path) -> Result<BackupReport, BackupError> + Send + 'static,
     ) -> Result<BackupStatus, NotBegun> {
         let status = {
             let status = &mut self.state.lock().status;
@@ -256,7 +256,7 @@ impl BackupService {
         })
     }
 
-    fn take(&self, to: &Path, with_secrets: bool, keep: Option<usize>) -> Result<Taken, BackupError> {
+    fn take(&self, to: &Path, with_secrets: bool, keep: Option<usize>) -> Result<BackupReport, BackupError> {
         let secrets = if with_secrets { self.secrets.as_slice() } else { &[] };
         let note = &mut |progress| self.note(progress);
         match keep {
@@ -271,7 +271,7 @@ impl BackupService {
         }
     }
 
-    fn end(&self, to: &Path, is_own: bool, outcome: &Result<Taken, String>, took: Duration) {
+    fn end(&self, to: &Path, is_own: bool, outcome: &Result<BackupReport, String>, took: Duration) {
         let at = now();
         let kind = if outcome.is_ok() { "taken" } else { "failed" };
         metrics::counter!("tandem_backups_total", "outcome" => kind).increment(1);

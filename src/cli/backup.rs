@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use indicatif::ProgressBar;
 
-use super::{Failure, Outcome, output::print, progress};
+use super::{CommandResult, Failure, output::print, progress};
 use crate::{
     backups::{BackupStatus, TakenBackup},
     config::Settings,
@@ -15,7 +15,7 @@ use crate::{
 /// Time between two questions how far the node is.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
-pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> Outcome {
+pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> CommandResult {
     let own = settings.backup.to.as_deref();
     let to = to
         .or(own)

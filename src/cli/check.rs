@@ -3,7 +3,7 @@
 
 use std::{net::TcpListener, path::Path, time::Duration};
 
-use super::{Failure, Outcome, health, output::print};
+use super::{CommandResult, Failure, health, output::print};
 use crate::{auth, config::Settings, http::TlsSettings, realtime::ProviderKind};
 
 /// One line of the report.
@@ -28,7 +28,7 @@ impl Finding {
     }
 }
 
-pub fn run(settings: &Settings) -> Outcome {
+pub fn run(settings: &Settings) -> CommandResult {
     let findings = actix_web::rt::System::new().block_on(findings(settings));
     for Finding { what, found, verdict } in &findings {
         match verdict {
@@ -124,7 +124,7 @@ fn tokens(settings: &Settings) -> Finding {
     } else {
         Verdict::Fine
     };
-    Finding { what: "tokens", found: settings.auth.ways().into(), verdict }
+    Finding { what: "tokens", found: settings.auth.accepted_tokens().into(), verdict }
 }
 
 /// Checks the directory, or the first existing one above it.

@@ -2,11 +2,11 @@
 
 use std::{fs, io, io::Write};
 
-use super::{Failure, Outcome, output::print};
+use super::{CommandResult, Failure, output::print};
 use crate::config::{self, Sources};
 
 /// Writes `config.toml` with every setting as a comment, so that later defaults reach this node.
-pub fn init(sources: &Sources) -> Outcome {
+pub fn init(sources: &Sources) -> CommandResult {
     let file = sources.file.clone().unwrap_or_else(|| sources.own_file());
     let failed = |problem: io::Error| match problem.kind() {
         io::ErrorKind::AlreadyExists => Failure::new(format_args!(
@@ -23,7 +23,7 @@ pub fn init(sources: &Sources) -> Outcome {
     Ok(print(format_args!("wrote {}", file.display()))?)
 }
 
-pub fn show(sources: &Sources) -> Outcome {
+pub fn show(sources: &Sources) -> CommandResult {
     for setting in config::effective(sources)? {
         print(setting)?;
     }

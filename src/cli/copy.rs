@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use data_encoding::HEXLOWER;
 use indicatif::ProgressStyle;
 
-use super::{Outcome, output::print, progress};
+use super::{CommandResult, output::print, progress};
 use crate::{
     config::Settings,
     secrets,
     store::{self, Phase, Place, Progress},
 };
 
-pub fn run(settings: &Settings, from: &Place, to: &Place) -> Outcome {
+pub fn run(settings: &Settings, from: &Place, to: &Place) -> CommandResult {
     let known = ProgressStyle::with_template("{msg} [{wide_bar}] {human_pos}/{human_len} rows, {eta}")?;
     let bar = progress::counting(name(Phase::Counting));
     let mut last = None;
@@ -43,7 +43,7 @@ fn data_of(store: &Place) -> Option<PathBuf> {
     Some(if data.as_os_str().is_empty() { PathBuf::from(".") } else { data.to_owned() })
 }
 
-fn copy_secrets(from: &Place, to: &Place) -> Outcome {
+fn copy_secrets(from: &Place, to: &Place) -> CommandResult {
     let there = |data: &PathBuf| secrets::FILES.iter().any(|name| data.join(name).exists());
     match (data_of(from).filter(there), data_of(to)) {
         (Some(source), Some(target)) => {

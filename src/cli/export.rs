@@ -7,13 +7,13 @@ use std::{
     path::Path,
 };
 
-use super::{Failure, Outcome, backup, output::print, progress, restore::left_out};
+use super::{CommandResult, Failure, backup, output::print, progress, restore::left_out};
 use crate::{
     config::Settings,
-    store::{self, Choice, RestoreProgress},
+    store::{self, RestorePoint, RestoreProgress},
 };
 
-pub fn export(settings: &Settings, to: &Path) -> Outcome {
+pub fn export(settings: &Settings, to: &Path) -> CommandResult {
     let to = std::path::absolute(to)?;
     if to.exists() {
         return Err(Failure::new(format_args!("{}: is there already, and is not overwritten", to.display())));
@@ -30,7 +30,7 @@ pub fn export(settings: &Settings, to: &Path) -> Outcome {
             bar.set_length(total);
             bar.set_position(rows);
         };
-        let plan = store::plan(place.path(), &Choice::Newest, &mut show)?;
+        let plan = store::plan(place.path(), &RestorePoint::Newest, &mut show)?;
         let mut file = tempfile::NamedTempFile::new_in(place.path())?;
         let mut out = BufWriter::new(file.as_file_mut());
         let rows = plan.export(&settings.store_options(), &mut out, &mut show)?;
@@ -50,7 +50,7 @@ pub fn export(settings: &Settings, to: &Path) -> Outcome {
     Ok(())
 }
 
-pub fn import(settings: &Settings, from: &Path) -> Outcome {
+pub fn import(settings: &Settings, from: &Path) -> CommandResult {
     let location = backup::in_directory(settings)?;
     let bar = progress::counting("importing");
     let mut show = |RestoreProgress { rows, .. }: RestoreProgress| bar.set_position(rows);

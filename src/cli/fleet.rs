@@ -1,6 +1,6 @@
 //! `tandem fleet`: the nodes of a database, and which of them owns it.
 
-use super::{Failure, Outcome, output::print};
+use super::{CommandResult, Failure, output::print};
 use crate::{
     config::Settings,
     store::{self, NodeSeen, Place},
@@ -8,7 +8,7 @@ use crate::{
 
 const HEADS: [&str; 7] = ["NODE", "ROLE", "SINCE", "LEASE", "SEEN", "VERSION", "ADDRESS"];
 
-pub fn run(settings: &Settings) -> Outcome {
+pub fn run(settings: &Settings) -> CommandResult {
     let Place::Postgres { address, .. } = settings.store_place() else {
         let right = "store.engine must be \"postgres\": the nodes of a fleet share one database";
         return Err(Failure { code: 2, ..Failure::new(right) });

@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
-use super::{Failure, Outcome, output::print};
+use super::{CommandResult, Failure, output::print};
 use crate::{config::Settings, operator};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-pub fn run(settings: &Settings, ready: bool) -> Outcome {
+pub fn run(settings: &Settings, ready: bool) -> CommandResult {
     actix_web::rt::System::new().block_on(ask(settings, if ready { "ready" } else { "health" }))
 }
 
-async fn ask(settings: &Settings, path: &str) -> Outcome {
+async fn ask(settings: &Settings, path: &str) -> CommandResult {
     if !settings.data.is_dir() {
         return Err(Failure::new(format_args!(
             "no node has run on {}: there is no such directory",

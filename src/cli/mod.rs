@@ -239,7 +239,7 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-pub(crate) type Outcome = Result<(), Failure>;
+pub(crate) type CommandResult = Result<(), Failure>;
 
 /// The store that an option names. clap would print a wrong value, and with it a password.
 fn place(option: &str, text: &str) -> Result<Place, Failure> {
@@ -277,7 +277,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 impl Cli {
-    fn run(self) -> Outcome {
+    fn run(self) -> CommandResult {
         self.refuse_unused_flags()?;
         let sources = self.sources();
         // They must also work where no valid settings are.
@@ -329,7 +329,7 @@ impl Cli {
     }
 
     /// Refuses flags that the command would ignore.
-    fn refuse_unused_flags(&self) -> Outcome {
+    fn refuse_unused_flags(&self) -> CommandResult {
         let (command, why) = match self.command {
             Command::Demo { .. } => ("demo", "it runs a node of its own, on defaults, in a temporary directory"),
             Command::FakeExpo { .. } => ("fake-expo", "it keeps everything in memory"),

@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr};
 use tandem_actors::domain::ids::{Seq, SessionId};
 
 use super::{
-    Failure, Outcome,
+    CommandResult, Failure,
     output::{announce, print},
 };
 use crate::{
@@ -16,11 +16,11 @@ use crate::{
     telemetry,
 };
 
-fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
+fn block_on(future: impl Future<Output = CommandResult>) -> CommandResult {
     actix_web::rt::System::new().block_on(future)
 }
 
-pub fn serve(settings: Settings, sources: Sources) -> Outcome {
+pub fn serve(settings: Settings, sources: Sources) -> CommandResult {
     let metrics = telemetry::start_metrics()?;
     block_on(async { server::run(settings, sources, metrics, announce).await.map_err(refused) })
 }
@@ -32,13 +32,13 @@ fn refused(error: StartError) -> Failure {
     if is_of_the_settings { Failure { code: 2, ..failure } } else { failure }
 }
 
-pub fn console(settings: &Settings, name: Option<String>, at: Option<&str>) -> Outcome {
+pub fn console(settings: &Settings, name: Option<String>, at: Option<&str>) -> CommandResult {
     let from_environment = || ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     let name = name.or_else(from_environment).unwrap_or_else(|| "operator".to_owned());
     block_on(async { Ok(print(operator::console_link(&settings.data, &name, at).await?)?) })
 }
 
-pub fn release_session(settings: &Settings, session: &SessionId) -> Outcome {
+pub fn release_session(settings: &Settings, session: &SessionId) -> CommandResult {
     block_on(async {
         let path = format!("sessions/{session}/release");
         let answer = operator::call(&settings.data, reqwest::Method::POST, &path).await?;
@@ -57,7 +57,7 @@ pub fn release_session(settings: &Settings, session: &SessionId) -> Outcome {
     })
 }
 
-pub fn list_quarantined(settings: &Settings) -> Outcome {
+pub fn list_quarantined(settings: &Settings) -> CommandResult {
     block_on(async {
         let answer = operator::call(&settings.data, reqwest::Method::GET, "quarantine").await?;
         print(serde_json::to_string_pretty(&answer)?)?;
@@ -65,7 +65,7 @@ pub fn list_quarantined(settings: &Settings) -> Outcome {
     })
 }
 
-pub fn explain_session(settings: &Settings, session: &SessionId, seq: Option<Seq>) -> Outcome {
+pub fn explain_session(settings: &Settings, session: &SessionId, seq: Option<Seq>) -> CommandResult {
     block_on(async {
         let query = seq.map(|seq| format!("?seq={seq}")).unwrap_or_default();
         let path = format!("sessions/{session}/why{query}");
@@ -74,15 +74,15 @@ pub fn explain_session(settings: &Settings, session: &SessionId, seq: Option<Seq
     })
 }
 
-pub fn demo(keep: bool) -> Outcome {
+pub fn demo(keep: bool) -> CommandResult {
     block_on(async { Ok(demo::run(demo::Options { keep }).await?) })
 }
 
-pub fn phones() -> Outcome {
+pub fn phones() -> CommandResult {
     block_on(async { Ok(demo::open().await?) })
 }
 
-pub fn fake_expo(listen: SocketAddr) -> Outcome {
+pub fn fake_expo(listen: SocketAddr) -> CommandResult {
     block_on(async {
         let stand_in = FakeExpo::start(&listen.to_string())
             .await

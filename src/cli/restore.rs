@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use tandem_actors::domain::time::Timestamp;
 
-use super::{Failure, Outcome, output::print, progress};
+use super::{CommandResult, Failure, output::print, progress};
 use crate::{
     config::Settings,
-    store::{self, Choice, Engine, Listed, RestoreProgress, Restored},
+    store::{self, BackupListing, Engine, RestorePoint, RestoreProgress, RestoreReport},
 };
 
 /// What is restored, and where.
@@ -46,13 +46,13 @@ fn engine(text: &str) -> Result<Engine, String> {
     known.find(|engine| engine.name() == text).ok_or_else(|| "it must be sled or redb".into())
 }
 
-pub fn run(settings: &Settings, asked: Restore) -> Outcome {
+pub fn run(settings: &Settings, asked: Restore) -> CommandResult {
     let Some(to) = &asked.to else { return list(&asked) };
     let choice = match (asked.backup, asked.position, asked.at) {
-        (Some(id), ..) => Choice::Backup(id),
-        (_, Some(position), _) => Choice::Position(position),
-        (.., Some(at)) => Choice::At(at),
-        _ => Choice::Newest,
+        (Some(id), ..) => RestorePoint::Backup(id),
+        (_, Some(position), _) => RestorePoint::Position(position),
+        (.., Some(at)) => RestorePoint::At(at),
+        _ => RestorePoint::Newest,
     };
     let bar = progress::known("verifying", "rows");
     let mut show = |RestoreProgress { is_verifying, rows, total }: RestoreProgress| {
@@ -65,7 +65,7 @@ pub fn run(settings: &Settings, asked: Restore) -> Outcome {
         Ok((plan, restored))
     });
     bar.finish_and_clear();
-    let (plan, Restored { location, rows, erased_later, secrets }) = restored?;
+    let (plan, RestoreReport { location, rows, erased_later, secrets }) = restored?;
     print(format_args!(
         "restored {location}: {rows} rows at position {}, of backup {}",
         plan.position, plan.manifest.id
@@ -91,14 +91,14 @@ pub fn left_out(damaged: u64) -> String {
     format!("{damaged} rows were damaged in the store, and are left out")
 }
 
-fn list(asked: &Restore) -> Outcome {
+fn list(asked: &Restore) -> CommandResult {
     let listed = store::list(&asked.from)?;
     if listed.is_empty() {
         return Err(Failure::new(format_args!("there is no backup in {}", asked.from.display())));
     }
     for backup in listed {
         match backup {
-            Ok(Listed { manifest, continues }) => print(format_args!(
+            Ok(BackupListing { manifest, continues }) => print(format_args!(
                 "{}  {}  position {}  {} rows  {}{}{}",
                 manifest.id,
                 manifest.created_at,

@@ -5,16 +5,16 @@ use std::path::Path;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, Failure, Outcome, output::print};
+use super::{Cli, CommandResult, Failure, output::print};
 
-pub fn completions(shell: Shell) -> Outcome {
+pub fn completions(shell: Shell) -> CommandResult {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "tandem", &mut script);
     Ok(print(String::from_utf8_lossy(&script).trim_end())?)
 }
 
 /// A page for the program and one for each of its commands, in a directory that is made if it is missing.
-pub fn manual(directory: &Path) -> Outcome {
+pub fn manual(directory: &Path) -> CommandResult {
     let failed = |problem| Failure::new(format_args!("{}: cannot be written: {problem}", directory.display()));
     crate::files::share_with_all_users();
     std::fs::create_dir_all(directory).map_err(failed)?;

@@ -7,19 +7,19 @@ use std::{
 
 use indicatif::ProgressBar;
 
-use super::{Failure, Outcome, output::print, progress};
+use super::{CommandResult, Failure, output::print, progress};
 use crate::{
     config::Settings,
-    store::{self, Place, Repaired, Verified},
+    store::{self, Place, RepairReport, VerifyReport},
 };
 
 /// Names what is damaged. Ends with 1 if anything is.
-pub fn verify(settings: &Settings, place: Option<Place>) -> Outcome {
+pub fn verify(settings: &Settings, place: Option<Place>) -> CommandResult {
     let place = place.unwrap_or_else(|| settings.store_place());
     let bar = progress::counting("verifying");
     let verified = place.verify(&settings.store_options(), &mut |rows| bar.set_position(rows));
     bar.finish_and_clear();
-    let Verified { rows, checkpoint, journal, bad } = verified?;
+    let VerifyReport { rows, checkpoint, journal, bad } = verified?;
     for line in &bad {
         print(format_args!("BAD  {line}"))?;
     }
@@ -44,10 +44,10 @@ pub fn verify(settings: &Settings, place: Option<Place>) -> Outcome {
     }
 }
 
-/// Puts a store without damage in the place of a damaged one, and says what it gave up.
-pub fn repair(settings: &Settings, place: Option<Place>) -> Outcome {
+/// Replaces a damaged store by its intact rows, and reports the losses.
+pub fn repair(settings: &Settings, place: Option<Place>) -> CommandResult {
     let place = place.unwrap_or_else(|| settings.store_place());
-    let Repaired { rows, given_up, kept } = place.repair(&settings.store_options())?;
+    let RepairReport { rows, given_up, kept } = place.repair(&settings.store_options())?;
     for line in &given_up {
         print(format_args!("GAVE UP  {line}"))?;
     }
@@ -55,18 +55,18 @@ pub fn repair(settings: &Settings, place: Option<Place>) -> Outcome {
     Ok(print(if given_up.is_empty() { "nothing was given up" } else { "everything else is as it was" })?)
 }
 
-/// Seals the keys of an encrypted store with another key of the operator.
-pub fn rekey(settings: &Settings, place: Option<Place>, new: &Path) -> Outcome {
+/// Encrypts the keys of a store with another operator's key.
+pub fn rekey(settings: &Settings, place: Option<Place>, new: &Path) -> CommandResult {
     let place = place.unwrap_or_else(|| settings.store_place());
     place.rekey(&settings.store_options(), new)?;
     let new = new.display();
     Ok(print(format_args!(
-        "{place}: its key is now the one in {new}; set store.encryption_key_file to it; the rows are sealed anew while the node runs"
+        "{place}: its key is now the one in {new}; set store.encryption_key_file to it; the running node encrypts the rows with it"
     ))?)
 }
 
 /// A line of JSON for each row.
-pub fn dump(settings: &Settings, place: Option<Place>, words: bool) -> Outcome {
+pub fn dump(settings: &Settings, place: Option<Place>, words: bool) -> CommandResult {
     let place = place.unwrap_or_else(|| settings.store_place());
     let mut out = BufWriter::new(io::stdout().lock());
     // On a terminal, the rows themselves show how far it is.

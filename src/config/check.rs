@@ -6,7 +6,7 @@ use super::Settings;
 use crate::{
     realtime::ProviderKind,
     secret::Secret,
-    store::{Kind, Password},
+    store::{Password, StoreKind},
 };
 
 /// Characters that the AI service's token has at least.
@@ -76,15 +76,15 @@ impl Settings {
     }
 
     fn check_store(&self) -> Result<(), InvalidSetting> {
-        let has_address = self.store.engine != Kind::Postgres || self.store.url.is_some();
+        let has_address = self.store.engine != StoreKind::Postgres || self.store.url.is_some();
         let right = "must be set with store.engine = \"postgres\", as \"postgres://USER@HOST:5432/DATABASE\"";
         require(has_address, "store.url", right)?;
         let is_scheduled = self.backup.schedule.is_some();
         let instead = "is not for store.engine = \"postgres\": use PostgreSQL's own backup, and leave it out";
-        require(self.store.engine != Kind::Postgres || !is_scheduled, "backup.schedule", instead)?;
+        require(self.store.engine != StoreKind::Postgres || !is_scheduled, "backup.schedule", instead)?;
         let is_encrypted = !self.store.encryption_key_file.as_os_str().is_empty();
         let instead = "is not for store.engine = \"postgres\": encrypt the disk of the database, and leave it out";
-        require(self.store.engine != Kind::Postgres || !is_encrypted, "store.encryption_key_file", instead)?;
+        require(self.store.engine != StoreKind::Postgres || !is_encrypted, "store.encryption_key_file", instead)?;
         let is_blank = self.store.password.as_ref().is_some_and(Password::is_blank);
         require(!is_blank, "store.password", "is empty; give a value, or leave the setting out")
     }
@@ -95,7 +95,7 @@ impl Settings {
             return Ok(());
         }
         let right = "needs store.engine = \"postgres\": the nodes of a fleet share one database";
-        require(self.store.engine == Kind::Postgres, "fleet.enabled", right)?;
+        require(self.store.engine == StoreKind::Postgres, "fleet.enabled", right)?;
         if let Some(problem) = self.fleet.problem_with_address() {
             return Err(InvalidSetting { key: "fleet.address".into(), problem });
         }

@@ -58,9 +58,9 @@ impl Settings {
     }
 
     /// The limits of a group commit and of the journal's queue.
-    pub fn journal_limits(&self) -> journal::Limits {
+    pub fn journal_limits(&self) -> journal::QueueLimits {
         let config::JournalSettings { queue, queue_bytes, group, group_bytes, stall_after, .. } = self.journal;
-        journal::Limits { queue, queue_bytes, group, group_bytes, stall_after }
+        journal::QueueLimits { queue, queue_bytes, group, group_bytes, stall_after }
     }
 
     /// The limits of the supervisor, such as the crashes before a quarantine.
@@ -75,8 +75,8 @@ impl Settings {
     }
 
     /// The settings of the domain.
-    fn domain(&self) -> domain::Settings {
-        domain::Settings {
+    fn domain(&self) -> domain::DomainSettings {
+        domain::DomainSettings {
             nudge_min_interval: self.nudge.min_interval,
             invitation_ttl: self.invitations.ttl,
             invitation_max_resends: self.invitations.max_resends,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use tandem_actors::{domain::routing::WhenAbsent, journal::Limits};
+use tandem_actors::{domain::routing::WhenAbsent, journal::QueueLimits};
 
 use crate::store::JournalOptions;
 
@@ -114,7 +114,7 @@ pub struct RoutingSettings {
 
 impl Default for JournalSettings {
     fn default() -> Self {
-        let Limits { queue, queue_bytes, group, group_bytes, stall_after } = Limits::default();
+        let QueueLimits { queue, queue_bytes, group, group_bytes, stall_after } = QueueLimits::default();
         let JournalOptions { segment_bytes, max_bytes, recent_bytes, checkpoint_bytes, checkpoint_after, .. } =
             JournalOptions::default();
         Self {

@@ -16,7 +16,7 @@ use actix_web::{Error, dev::AppConfig, rt::net::TcpStream};
 use socket2::SockRef;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{Gate, Guarded, Registry, refusal::ConnectionRefusal};
+use super::{GuardedSocket, PassedConnections, Registry, refusal::ConnectionRefusal};
 use crate::tls::ACME_CHALLENGE;
 
 /// How long a client may take to close a connection that the node ends.
@@ -32,7 +32,7 @@ pub struct Service {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     pub registry: Arc<Registry>,
     /// Connections that other nodes of the fleet pass on.
-    pub passed: Option<(TcpListener, Gate)>,
+    pub passed: Option<(TcpListener, PassedConnections)>,
 }
 
 impl Service {
@@ -85,7 +85,7 @@ impl Service {
                         let (registry, gate) = (registry.clone(), gate.clone());
                         async move { passed(stream, &registry, &gate).await }
                     });
-                    accept.and_then(http!(Guarded<TcpStream>, itself, app, stopping))
+                    accept.and_then(http!(GuardedSocket<TcpStream>, itself, app, stopping))
                 })?
             }
         };
@@ -94,7 +94,7 @@ impl Service {
             None => builder.listen("tandem", listener, move || {
                 let registry = registry.clone();
                 let accept = fn_service(move |stream: TcpStream| ready(plain(stream, &registry)));
-                accept.and_then(http!(Guarded<TcpStream>, itself, app, stopping))
+                accept.and_then(http!(GuardedSocket<TcpStream>, itself, app, stopping))
             }),
             Some(tls) => builder.listen("tandem", listener, move || {
                 let (registry, timeout) = (registry.clone(), self.head_timeout);
@@ -103,16 +103,16 @@ impl Service {
                     let (registry, acceptor) = (registry.clone(), acceptor.clone());
                     async move { encrypted(stream, &registry, acceptor, timeout).await }
                 });
-                accept.and_then(http!(TlsStream<Guarded<TcpStream>>, below, app, stopping))
+                accept.and_then(http!(TlsStream<GuardedSocket<TcpStream>>, below, app, stopping))
             }),
         }
         .map(actix_server::ServerBuilder::run)
     }
 }
 
-type Accepted<S> = Result<(S, Protocol, Option<SocketAddr>), DispatchError>;
+type AcceptedStream<S> = Result<(S, Protocol, Option<SocketAddr>), DispatchError>;
 
-fn plain(stream: TcpStream, registry: &Arc<Registry>) -> Accepted<Guarded<TcpStream>> {
+fn plain(stream: TcpStream, registry: &Arc<Registry>) -> AcceptedStream<GuardedSocket<TcpStream>> {
     let peer = stream.peer_addr()?;
     // Without it, a second small frame waits up to 40 ms for the client's delayed acknowledgement.
     stream.set_nodelay(true)?;
@@ -127,20 +127,24 @@ fn plain(stream: TcpStream, registry: &Arc<Registry>) -> Accepted<Guarded<TcpStr
 }
 
 /// A connection that another node of the fleet passes on. Its client is the one that the node names.
-async fn passed(mut stream: TcpStream, registry: &Arc<Registry>, gate: &Gate) -> Accepted<Guarded<TcpStream>> {
+async fn passed(
+    mut stream: TcpStream,
+    registry: &Arc<Registry>,
+    gate: &PassedConnections,
+) -> AcceptedStream<GuardedSocket<TcpStream>> {
     stream.set_nodelay(true)?;
     let client = gate.read(&mut stream).await.inspect_err(|error| {
         tracing::debug!(%error, "a connection to fleet.listen was not taken");
     })?;
     match registry.admit(client) {
         Ok(admitted) => {
-            Gate::take(&mut stream).await?;
+            PassedConnections::take(&mut stream).await?;
             Ok((admitted.guard(stream), Protocol::Http1, Some(client)))
         }
         // Not taken: the next owner gets it.
         Err(ConnectionRefusal::Stopping) => Err(refused()),
         Err(refusal) => {
-            Gate::take(&mut stream).await?;
+            PassedConnections::take(&mut stream).await?;
             drop(SockRef::from(&stream).send(refusal.answer().as_bytes()));
             Err(refused())
         }
@@ -152,7 +156,7 @@ async fn encrypted(
     registry: &Arc<Registry>,
     acceptor: TlsAcceptor,
     timeout: Duration,
-) -> Accepted<TlsStream<Guarded<TcpStream>>> {
+) -> AcceptedStream<TlsStream<GuardedSocket<TcpStream>>> {
     let peer = stream.peer_addr()?;
     stream.set_nodelay(true)?;
     let guarded = registry.admit(peer).map_err(|_| refused())?.guard(stream);
@@ -165,11 +169,11 @@ async fn encrypted(
     Ok((stream, Protocol::Http1, Some(peer)))
 }
 
-fn itself(io: &Guarded<TcpStream>) -> &Guarded<TcpStream> {
+fn itself(io: &GuardedSocket<TcpStream>) -> &GuardedSocket<TcpStream> {
     io
 }
 
-fn below(io: &TlsStream<Guarded<TcpStream>>) -> &Guarded<TcpStream> {
+fn below(io: &TlsStream<GuardedSocket<TcpStream>>) -> &GuardedSocket<TcpStream> {
     io.get_ref().0
 }
 

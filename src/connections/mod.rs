@@ -13,8 +13,8 @@ mod stream;
 mod sweep;
 
 pub use self::{
-    passed::{Gate, pass_to},
+    passed::{PassedConnections, pass_to},
     refusal::failure,
-    registry::{ConnectionLimits, Forwarded, Registry},
-    stream::Guarded,
+    registry::{ConnectionLimits, ForwardedRequest, Registry},
+    stream::GuardedSocket,
 };

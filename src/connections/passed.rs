@@ -42,15 +42,15 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Takes connections from the other nodes of the fleet.
 #[derive(Clone)]
-pub struct Gate {
-    /// What they have to know.
+pub struct PassedConnections {
+    /// The key that they must know.
     pub key: Arc<str>,
     /// Whether this node takes connections now.
     pub is_open: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
-impl Gate {
-    /// Whose connection it is.
+impl PassedConnections {
+    /// Reads the header, and returns the client's address.
     pub(super) async fn read(&self, stream: &mut TcpStream) -> io::Result<SocketAddr> {
         let client = timeout(HEADER_WITHIN, read(stream, &self.key)).await??;
         if (self.is_open)() { Ok(client) } else { Err(io::ErrorKind::ConnectionRefused.into()) }

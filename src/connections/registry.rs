@@ -64,21 +64,21 @@ impl Registry {
     ///
     /// # Errors
     /// If the connection is refused.
-    pub fn admit(self: &Arc<Self>, peer: SocketAddr) -> Result<Admitted, ConnectionRefusal> {
+    pub fn admit(self: &Arc<Self>, peer: SocketAddr) -> Result<AdmittedConnection, ConnectionRefusal> {
         let outcome = self.enter(peer.ip().to_canonical());
         if let Err(refusal) = &outcome {
             metrics::counter!("tandem_connections_refused_total", "reason" => refusal.name()).increment(1);
         }
-        outcome.map(|(id, handle)| Admitted { handle, place: Place { id, registry: self.clone() } })
+        outcome.map(|(id, handle)| AdmittedConnection { handle, place: RegistryEntry { id, registry: self.clone() } })
     }
 
     /// Counts a request that a proxy forwards from this address, until the returned guard is dropped.
     ///
     /// # Errors
     /// If there are too many from this address.
-    pub fn admit_forwarded(self: &Arc<Self>, address: IpAddr) -> Result<Forwarded, ConnectionRefusal> {
+    pub fn admit_forwarded(self: &Arc<Self>, address: IpAddr) -> Result<ForwardedRequest, ConnectionRefusal> {
         if self.is_uncounted(address) {
-            return Ok(Forwarded { address: None, registry: self.clone() });
+            return Ok(ForwardedRequest { address: None, registry: self.clone() });
         }
         let address = subscriber(address);
         let open = &mut *self.open.lock();
@@ -89,7 +89,7 @@ impl Registry {
             return Err(refusal);
         }
         *from_there += 1;
-        Ok(Forwarded { address: Some(address), registry: self.clone() })
+        Ok(ForwardedRequest { address: Some(address), registry: self.clone() })
     }
 
     fn enter(&self, address: IpAddr) -> Result<(u64, Handle), ConnectionRefusal> {
@@ -175,18 +175,18 @@ impl Open {
 }
 
 /// An admitted connection.
-pub struct Admitted {
+pub struct AdmittedConnection {
     pub(super) handle: Handle,
-    pub(super) place: Place,
+    pub(super) place: RegistryEntry,
 }
 
 /// Counts a request that a proxy forwards.
-pub struct Forwarded {
+pub struct ForwardedRequest {
     address: Option<IpAddr>,
     registry: Arc<Registry>,
 }
 
-impl Drop for Forwarded {
+impl Drop for ForwardedRequest {
     fn drop(&mut self) {
         if let Some(address) = self.address {
             self.registry.open.lock().discount(address);
@@ -195,18 +195,18 @@ impl Drop for Forwarded {
 }
 
 /// A connection's entry in the registry, removed when this is dropped.
-pub(super) struct Place {
+pub(super) struct RegistryEntry {
     id: u64,
     registry: Arc<Registry>,
 }
 
-impl Place {
+impl RegistryEntry {
     pub(super) fn heads(&self) -> &Arc<Budget> {
         &self.registry.heads
     }
 }
 
-impl Drop for Place {
+impl Drop for RegistryEntry {
     fn drop(&mut self) {
         self.registry.leave(self.id);
     }

@@ -9,24 +9,24 @@ use std::{
 use tandem_intake::{Handle, Phase, Share};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::registry::{Admitted, Place};
+use super::registry::{AdmittedConnection, RegistryEntry};
 
 /// The largest head of a request.
 const MAX_HEAD: usize = 64 * 1024;
 /// Smaller heads are not counted. Nearly all heads are smaller.
 const SMALL_HEAD: usize = 4 * 1024;
 
-pub struct Guarded<S> {
+pub struct GuardedSocket<S> {
     stream: S,
     handle: Handle,
     /// Bytes of the head that is being read.
     head: usize,
     heads: Share,
-    _place: Place,
+    _place: RegistryEntry,
 }
 
-impl<S> Guarded<S> {
-    pub(super) fn new(stream: S, handle: Handle, place: Place, heads: Share) -> Self {
+impl<S> GuardedSocket<S> {
+    pub(super) fn new(stream: S, handle: Handle, place: RegistryEntry, heads: Share) -> Self {
         Self { stream, handle, head: 0, heads, _place: place }
     }
 
@@ -56,7 +56,7 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for GuardedSocket<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // After the end, nothing more is read. A request under way is still answered.
@@ -89,7 +89,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Guarded<S> {
+impl<S: AsyncWrite + Unpin> GuardedSocket<S> {
     fn watch_write<T>(
         &self,
         outcome: Poll<io::Result<T>>,
@@ -110,7 +110,7 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedSocket<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write(cx, bytes);
@@ -140,10 +140,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 }
 
-impl Admitted {
-    pub fn guard<S>(self, stream: S) -> Guarded<S> {
+impl AdmittedConnection {
+    pub fn guard<S>(self, stream: S) -> GuardedSocket<S> {
         let heads = self.place.heads().share();
-        Guarded::new(stream, self.handle, self.place, heads)
+        GuardedSocket::new(stream, self.handle, self.place, heads)
     }
 }
 

@@ -14,7 +14,7 @@ use tandem_actors::domain::ids::{SessionId, UserId};
 
 use super::{
     Console,
-    changes::Change,
+    changes::ConsoleChange,
     explained::attempted,
     layout,
     pages::{self, push::ABLY, realtime::TestMessage},
@@ -46,13 +46,13 @@ const NOTED: usize = 200;
 /// The time between two looks whether a backup has ended.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Somebody who is signed in and sent the console's own form.
-struct Acting {
+/// An action of an operator who is signed in and has sent the console's own form.
+struct ConfirmedAction {
     operator: Operator,
     cookie: String,
 }
 
-impl Acting {
+impl ConfirmedAction {
     #[expect(clippy::result_large_err, reason = "a refusal is an answer of its own, and rare")]
     fn of(request: &HttpRequest, console: &Console, form_key: &str) -> Result<Self, HttpResponse> {
         let (operator, cookie) = signed_in(request, console).ok_or_else(not_signed_in)?;
@@ -87,7 +87,10 @@ impl Acting {
         let (of, outcome) = (shortened(of), shortened(&outcome));
         let words = format!("{of}: {outcome}.");
         let at = console.node.clock.now();
-        console.changes.note(Change { at, by: self.operator.name.clone(), what: what.into(), of, outcome }).await;
+        console
+            .changes
+            .note(ConsoleChange { at, by: self.operator.name.clone(), what: what.into(), of, outcome })
+            .await;
         Notice { is_failure, words }
     }
 
@@ -108,7 +111,7 @@ pub struct JustKey {
 }
 
 pub async fn leave(request: HttpRequest, console: Data<Console>, form: Form<JustKey>) -> HttpResponse {
-    match Acting::of(&request, &console, &form.key) {
+    match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => {
             console.sign_ins.leave(&acting.cookie);
             see("/console")
@@ -118,7 +121,7 @@ pub async fn leave(request: HttpRequest, console: Data<Console>, form: Form<Just
 }
 
 async fn back_up(request: HttpRequest, console: Data<Console>, form: Form<JustKey>) -> HttpResponse {
-    let acting = match Acting::of(&request, &console, &form.key) {
+    let acting = match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => acting,
         Err(refused) => return refused,
     };
@@ -150,7 +153,7 @@ async fn note_the_end(console: Data<Console>, backups: Arc<BackupService>, numbe
         (None, None) => "ended".to_owned(),
     };
     let at = console.node.clock.now();
-    console.changes.note(Change { at, by, what: "back up".into(), of: THE_NODE.to_owned(), outcome }).await;
+    console.changes.note(ConsoleChange { at, by, what: "back up".into(), of: THE_NODE.to_owned(), outcome }).await;
 }
 
 #[derive(Deserialize)]
@@ -160,7 +163,7 @@ struct OfSession {
 }
 
 async fn release(request: HttpRequest, console: Data<Console>, form: Form<OfSession>) -> HttpResponse {
-    let acting = match Acting::of(&request, &console, &form.key) {
+    let acting = match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => acting,
         Err(refused) => return refused,
     };
@@ -191,8 +194,12 @@ struct OfUser {
 
 impl OfUser {
     #[expect(clippy::result_large_err, reason = "a refusal is an answer of its own, and rare")]
-    fn read(&self, request: &HttpRequest, console: &Console) -> Result<(Acting, UserId, String), HttpResponse> {
-        let acting = Acting::of(request, console, &self.key)?;
+    fn read(
+        &self,
+        request: &HttpRequest,
+        console: &Console,
+    ) -> Result<(ConfirmedAction, UserId, String), HttpResponse> {
+        let acting = ConfirmedAction::of(request, console, &self.key)?;
         let user: UserId = self.user.parse().map_err(|_| nothing_here())?;
         let next = format!("/console/people?user={}", words::encoded(user.as_str()));
         Ok((acting, user, next))
@@ -261,7 +268,7 @@ struct OfBreaker {
 }
 
 async fn reset_breaker(request: HttpRequest, console: Data<Console>, form: Form<OfBreaker>) -> HttpResponse {
-    let acting = match Acting::of(&request, &console, &form.key) {
+    let acting = match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => acting,
         Err(refused) => return refused,
     };
@@ -289,7 +296,7 @@ struct ToPublish {
 
 /// What failed is shown with the form as it was filled in.
 async fn publish(request: HttpRequest, console: Data<Console>, form: Form<ToPublish>) -> HttpResponse {
-    let acting = match Acting::of(&request, &console, &form.key) {
+    let acting = match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => acting,
         Err(refused) => return refused,
     };
@@ -314,14 +321,14 @@ const OF_THE_API: &str = "This is a token for the API, not for realtime. A clien
     GET /api/v1/auth/ably-token.";
 
 #[derive(Deserialize)]
-struct Pasted {
+struct PastedToken {
     key: String,
     token: String,
 }
 
-/// Changes nothing, and so leaves no line. It is a form because a token must not stand in an address.
-async fn rights(request: HttpRequest, console: Data<Console>, form: Form<Pasted>) -> HttpResponse {
-    let acting = match Acting::of(&request, &console, &form.key) {
+/// Changes nothing, so it is not recorded. It is a form because a token must not be in an address.
+async fn rights(request: HttpRequest, console: Data<Console>, form: Form<PastedToken>) -> HttpResponse {
+    let acting = match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => acting,
         Err(refused) => return refused,
     };
@@ -344,7 +351,7 @@ mod tests {
     use crate::realtime::TokensNotEnded;
 
     #[test]
-    fn a_sign_out_says_what_has_ended_and_what_may_not_have() {
+    fn a_sign_out_says_what_has_ended_and_what_may_go_on() {
         let words = signed_out(&Err(TokensNotEnded(ErrorInfo::unavailable("the node is stopping")).into()));
         let expected = "signed out of the API; realtime tokens may still be valid: the node is stopping";
         assert_eq!(words.unwrap_err(), expected);

@@ -19,7 +19,7 @@ const KEPT: usize = 500;
 const ROW: &str = "changes";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Change {
+pub struct ConsoleChange {
     pub at: Timestamp,
     pub by: String,
     /// As `released from quarantine`.
@@ -32,8 +32,8 @@ pub struct Change {
 
 pub struct Changes {
     journal: Journal,
-    /// The newest first. Held while they are written, so that an older list never replaces a newer one.
-    kept: Mutex<VecDeque<Change>>,
+    /// The newest first. Locked while they are written, so that an older list never replaces a newer one.
+    kept: Mutex<VecDeque<ConsoleChange>>,
 }
 
 impl Changes {
@@ -47,8 +47,8 @@ impl Changes {
         Self { journal, kept: Mutex::new(kept.unwrap_or_default()) }
     }
 
-    pub async fn note(&self, change: Change) {
-        let Change { by, what, of, outcome, .. } = &change;
+    pub async fn note(&self, change: ConsoleChange) {
+        let ConsoleChange { by, what, of, outcome, .. } = &change;
         tracing::info!(by, %what, of, outcome, "changed by the console");
         let mut kept = self.kept.lock().await;
         kept.truncate(KEPT - 1);
@@ -60,7 +60,7 @@ impl Changes {
     }
 
     /// The newest first.
-    pub async fn latest(&self) -> Vec<Change> {
+    pub async fn latest(&self) -> Vec<ConsoleChange> {
         self.kept.lock().await.iter().cloned().collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use tandem_actors::{
     domain::{ids::Seq, view::PartnerOversight},
-    explain::{Explained, ExplainedDecision},
+    explain::{ExplainedDecision, ExplainedEvent},
 };
 
 use super::words;
@@ -27,7 +27,7 @@ impl Verdict {
 
 /// What is known of one event and one partner.
 pub struct Told<'a> {
-    pub event: &'a Explained,
+    pub event: &'a ExplainedEvent,
     pub partner: &'a PartnerOversight,
     pub push: Option<&'a ExplainedPush>,
     /// The partner's devices as they are now.
@@ -155,7 +155,7 @@ fn of_push(push: &ExplainedPush) -> Verdict {
     match &push.decision {
         None => Verdict::new("care", "push waits for its turn"),
         Some(Decision::Held { why, .. }) => Verdict::new("care", format!("push held: {why}")),
-        Some(Decision::Coalesced { into }) => told_with(*into),
+        Some(Decision::Coalesced { into }) => part_of_later_push(*into),
         Some(Decision::Dropped { why }) if why == "already seen" || why == "present again" => {
             Verdict::new("good", format!("no push needed: {why}"))
         }
@@ -165,8 +165,8 @@ fn of_push(push: &ExplainedPush) -> Verdict {
     }
 }
 
-/// A later push of the session rang the phone for both.
-fn told_with(later: Seq) -> Verdict {
+/// A later push of the session stands for both.
+fn part_of_later_push(later: Seq) -> Verdict {
     Verdict::new("calm", format!("told with event {later}"))
 }
 
@@ -176,7 +176,7 @@ fn of_deliveries(deliveries: &[ExplainedDelivery]) -> Verdict {
     let verdicts = deliveries.iter().map(|delivery| match (&delivery.outcome, delivery.state) {
         (Some(Final::Delivered), _) => Verdict::new("good", "push delivered"),
         (Some(Final::Accepted), _) => Verdict::new("good", "push accepted"),
-        (Some(Final::Coalesced { into }), _) => told_with(*into),
+        (Some(Final::Coalesced { into }), _) => part_of_later_push(*into),
         (Some(outcome), _) => Verdict::new("bad", format!("push failed: {}", ended(outcome))),
         (None, "awaitingReceipt") => Verdict::new("care", "push accepted, no receipt yet"),
         (None, "waiting") => Verdict::new("care", "push waits to be tried again"),

@@ -28,10 +28,10 @@ pub struct Point {
 }
 
 #[derive(Default)]
-pub struct History(Mutex<Kept>);
+pub struct History(Mutex<KeptPoints>);
 
 #[derive(Default)]
-struct Kept {
+struct KeptPoints {
     points: VecDeque<Point>,
     last: Option<(Instant, Meters)>,
     store_bytes: u64,

@@ -25,7 +25,7 @@ pub(super) const MOST: usize = 32;
 /// What a page too many gets: its browser asks again after half a minute.
 const FULL: &str = "retry: 30000\n\nevent: full\ndata:\n\n";
 
-struct Watching {
+struct PageStream {
     console: Arc<Console>,
     view: View,
     operator: Operator,
@@ -45,7 +45,7 @@ pub fn stream(console: Arc<Console>, view: View, operator: Operator, cookie: Str
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, "text/event-stream")).insert_header(("x-accel-buffering", "no"));
     let Ok(place) = console.open_pages.clone().try_acquire_owned() else { return response.body(FULL) };
-    let watching = Watching {
+    let watching = PageStream {
         console,
         view,
         operator,
@@ -64,7 +64,7 @@ pub fn stream(console: Arc<Console>, view: View, operator: Operator, cookie: Str
     response.streaming(events)
 }
 
-impl Watching {
+impl PageStream {
     /// The next event; `None` ends the stream.
     async fn next(&mut self) -> Option<Bytes> {
         if !self.begun {
@@ -74,7 +74,7 @@ impl Watching {
         loop {
             tokio::time::sleep(self.pause).await;
             let stopping = self.console.node.readiness.stopping.load(std::sync::atomic::Ordering::Acquire);
-            if stopping || self.console.sign_ins.who(&self.cookie).is_none() {
+            if stopping || self.console.sign_ins.operator_of(&self.cookie).is_none() {
                 return None;
             }
             let begun = Instant::now();

@@ -31,7 +31,7 @@ use tokio::sync::Semaphore;
 
 pub use self::routes::configure;
 use self::{
-    changes::Changes, directory::Directory, history::History, pages::backups::ListedBackup, shared::Shared,
+    changes::Changes, directory::Directory, history::History, pages::backups::ListedBackup, shared::SharedReading,
     sign_in::SignIns,
 };
 use crate::{
@@ -47,7 +47,7 @@ pub type ListFleet = Arc<dyn Fn() -> Result<Vec<NodeSeen>, StoreError> + Send + 
 
 struct Fleet {
     list: ListFleet,
-    nodes: Shared<Vec<NodeSeen>>,
+    nodes: SharedReading<Vec<NodeSeen>>,
 }
 
 /// The console of a node, shared by all workers.
@@ -60,10 +60,10 @@ pub struct Console {
     sign_ins: SignIns,
     changes: Changes,
     history: History,
-    devices: Shared<DevicesOverview>,
-    pushes: Shared<PushOverview>,
-    directory: Shared<Directory>,
-    backups: Shared<Vec<ListedBackup>>,
+    devices: SharedReading<DevicesOverview>,
+    pushes: SharedReading<PushOverview>,
+    directory: SharedReading<Directory>,
+    backups: SharedReading<Vec<ListedBackup>>,
     /// Absent for a node without a fleet.
     fleet: Option<Fleet>,
     /// Room for open pages that are kept current.
@@ -89,11 +89,11 @@ impl Console {
             sign_ins: SignIns::default(),
             changes,
             history: History::default(),
-            devices: Shared::default(),
-            pushes: Shared::default(),
-            directory: Shared::default(),
-            backups: Shared::default(),
-            fleet: list_fleet.map(|list| Fleet { list, nodes: Shared::default() }),
+            devices: SharedReading::default(),
+            pushes: SharedReading::default(),
+            directory: SharedReading::default(),
+            backups: SharedReading::default(),
+            fleet: list_fleet.map(|list| Fleet { list, nodes: SharedReading::default() }),
             open_pages: Arc::new(Semaphore::new(live::MOST)),
         })
     }

@@ -91,7 +91,7 @@ async fn enter(request: HttpRequest, console: Data<Console>, query: Query<Ticket
         let old = html! { p { "This link was used already, or is older than five minutes." } (how_to_sign_in()) };
         return shown(StatusCode::UNAUTHORIZED, &layout::alone("This link is not valid", &old));
     };
-    let by = console.sign_ins.who(&cookie).map(|operator| operator.name).unwrap_or_default();
+    let by = console.sign_ins.operator_of(&cookie).map(|operator| operator.name).unwrap_or_default();
     tracing::info!(by, "signed in to the console");
     let secure = if is_https(&request) { "; Secure" } else { "" };
     let (seconds, page) = (COOKIE_TTL.as_secs(), layout::entered().into_string());
@@ -104,7 +104,7 @@ pub fn signed_in(request: &HttpRequest, console: &Console) -> Option<(Operator, 
     let sent = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
     let mut pairs = sent.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let (_, cookie) = pairs.find(|(name, _)| *name == COOKIE)?;
-    Some((console.sign_ins.who(cookie)?, cookie.to_owned()))
+    Some((console.sign_ins.operator_of(cookie)?, cookie.to_owned()))
 }
 
 async fn page(request: HttpRequest, console: Data<Console>) -> HttpResponse {

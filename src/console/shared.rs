@@ -13,21 +13,22 @@ use tokio::sync::Mutex;
 /// the next look.
 pub(super) const IDLE: u32 = 10;
 
-pub struct Shared<T>(Mutex<Option<Known<T>>>);
+pub struct SharedReading<T>(Mutex<Option<Known<T>>>);
 
 struct Known<T> {
     value: Arc<T>,
     until: Instant,
 }
 
-impl<T> Default for Shared<T> {
+impl<T> Default for SharedReading<T> {
     fn default() -> Self {
         Self(Mutex::new(None))
     }
 }
 
-impl<T: Send + 'static> Shared<T> {
-    /// The value as somebody read it less than `age` ago, or read now, off the workers. Others wait meanwhile.
+impl<T: Send + 'static> SharedReading<T> {
+    /// The value, if it is younger than `age`. Otherwise it is read now, on another thread, and other callers wait for
+    /// it.
     pub async fn get(
         &self,
         age: Duration,
@@ -55,7 +56,7 @@ mod tests {
 
     #[actix_web::test]
     async fn many_readers_at_once_read_once_and_an_error_is_not_kept() {
-        let (shared, reads) = (Shared::default(), Arc::new(AtomicU32::new(0)));
+        let (shared, reads) = (SharedReading::default(), Arc::new(AtomicU32::new(0)));
         assert!(shared.get(MINUTE, || Err(StoreError::new("failed"))).await.is_err());
         let read = || {
             let reads = reads.clone();
@@ -68,8 +69,8 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn what_took_long_is_good_for_longer() {
-        let shared = Shared::default();
+    async fn a_value_that_took_long_to_read_stays_valid_for_longer() {
+        let shared = SharedReading::default();
         let slowly = || {
             std::thread::sleep(Duration::from_millis(20));
             Ok(1)
@@ -80,7 +81,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_worker_does_other_work_while_somebody_reads() {
-        let (shared, (go, gone)) = (Shared::default(), std::sync::mpsc::channel());
+        let (shared, (go, gone)) = (SharedReading::default(), std::sync::mpsc::channel());
         let read = shared.get(MINUTE, move || gone.recv_timeout(MINUTE).map_err(StoreError::caused_by));
         let other = async { go.send(7).unwrap() };
         assert_eq!(*tokio::join!(read, other).0.unwrap(), 7);

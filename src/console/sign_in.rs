@@ -76,7 +76,7 @@ impl SignIns {
     }
 
     /// Who has this cookie.
-    pub fn who(&self, cookie: &str) -> Option<Operator> {
+    pub fn operator_of(&self, cookie: &str) -> Option<Operator> {
         let signed_in = self.signed_in.lock();
         let one = signed_in.get(&digest(cookie)).filter(|one| one.since.elapsed() < COOKIE_TTL)?;
         Some(one.operator.clone())
@@ -132,10 +132,10 @@ mod tests {
         let ticket = sign_ins.ticket("kim");
         let cookie = sign_ins.enter(&ticket).unwrap();
         assert!(sign_ins.enter(&ticket).is_none());
-        assert_eq!(sign_ins.who(&cookie).unwrap().name, "kim");
-        assert!(sign_ins.who(&ticket).is_none());
+        assert_eq!(sign_ins.operator_of(&cookie).unwrap().name, "kim");
+        assert!(sign_ins.operator_of(&ticket).is_none());
         sign_ins.leave(&cookie);
-        assert!(sign_ins.who(&cookie).is_none());
+        assert!(sign_ins.operator_of(&cookie).is_none());
     }
 
     #[test]

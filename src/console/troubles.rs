@@ -148,7 +148,7 @@ impl Limit {
     fn trouble(&self, meters: &Meters) -> Option<Trouble> {
         let value = meters.sum(self.metric);
         let shown = match self.is_duration {
-            true => words::about(std::time::Duration::from_secs_f64(value.max(0.0))),
+            true => words::rounded(std::time::Duration::from_secs_f64(value.max(0.0))),
             false => words::number(value),
         };
         let trouble =

@@ -118,12 +118,12 @@ impl View {
 }
 
 /// The session that a text may name.
-pub enum Found {
+pub enum FoundSession {
     Session(SessionId),
     Invitation(InvitationId),
 }
 
-impl Found {
+impl FoundSession {
     /// All readings of a text, the likeliest first.
     pub fn readings(text: &str) -> impl Iterator<Item = Self> {
         let session = text.parse().ok().map(Self::Session);

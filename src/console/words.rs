@@ -32,7 +32,7 @@ pub fn upper(text: &str) -> String {
 }
 
 /// About how long, as `3 min`. It changes seldom, so that a page that is kept current is quiet.
-pub fn about(duration: Duration) -> String {
+pub fn rounded(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..10 => "a few seconds".to_owned(),
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn sizes_and_durations_are_rounded() {
         assert_eq!([0.0, 900.0, 1536.0, 20.0 * 1024.0 * 1024.0].map(bytes), ["0 B", "900 B", "1.5 KiB", "20 MiB"]);
-        let durations = [3, 47, 130, 7300, 400_000].map(|seconds| about(Duration::from_secs(seconds)));
+        let durations = [3, 47, 130, 7300, 400_000].map(|seconds| rounded(Duration::from_secs(seconds)));
         assert_eq!(durations, ["a few seconds", "40 s", "2 min", "2 h", "4 days"]);
         assert_eq!([0.0, 0.257, 3.25, 12.0].map(number), ["0", "0.26", "3.2", "12"]);
     }

@@ -19,7 +19,7 @@ pub struct Partner {
 }
 
 /// A successful answer's `data`.
-pub struct Answer {
+pub struct ApiAnswer {
     pub request: String,
     pub status: u16,
     pub data: Value,
@@ -28,7 +28,7 @@ pub struct Answer {
     pub sent_at: Instant,
 }
 
-impl Answer {
+impl ApiAnswer {
     /// The text at a JSON pointer.
     pub fn text(&self, pointer: &str) -> Result<String, Error> {
         self.data.pointer(pointer).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| self.without(pointer))
@@ -57,12 +57,12 @@ impl Partner {
         Ok(Self { name, user, token, base: base.to_owned(), http })
     }
 
-    pub async fn get(&self, path: &str) -> Result<Answer, Error> {
+    pub async fn get(&self, path: &str) -> Result<ApiAnswer, Error> {
         self.call(Method::GET, &format!("/api/v1{path}"), None).await
     }
 
     /// `body`: `Value::Null` for none.
-    pub async fn post(&self, path: &str, body: Value) -> Result<Answer, Error> {
+    pub async fn post(&self, path: &str, body: Value) -> Result<ApiAnswer, Error> {
         self.call(Method::POST, &format!("/api/v1{path}"), Some(body).filter(|body| !body.is_null())).await
     }
 
@@ -76,7 +76,7 @@ impl Partner {
         if status < 300 { Ok(answer) } else { Err(refused(request, status, &answer)) }
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Answer, Error> {
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<ApiAnswer, Error> {
         let request = format!("{method} {path}");
         let failed = |source| Error::Http { request: request.clone(), source };
         let mut call = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
@@ -91,7 +91,7 @@ impl Partner {
         if status >= 300 || answer.get("success") != Some(&Value::Bool(true)) {
             return Err(refused(request, status, &answer));
         }
-        Ok(Answer { request, status, data: answer["data"].take(), took, sent_at })
+        Ok(ApiAnswer { request, status, data: answer["data"].take(), took, sent_at })
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 pub use error::Error;
 use narrate::Narrator;
-use node::{Node, push_to};
+use node::{DemoNode, push_to};
 pub use phones::open;
 use steps::Steps;
 
@@ -36,7 +36,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let started = Instant::now();
     let directory = tempfile::Builder::new().prefix("tandem-demo-").tempdir().map_err(Error::Directory)?;
     let expo = FakeExpo::start("127.0.0.1:0").await.map_err(Error::Expo)?;
-    let node = Node::start(directory.path().to_owned(), push_to(&expo.url))?;
+    let node = DemoNode::start(directory.path().to_owned(), push_to(&expo.url))?;
     narrator.opening(node.url(), directory.path(), &expo.url);
 
     let mut steps = Steps::new(node, expo, narrator)?;

@@ -35,7 +35,7 @@ impl Style {
 
 /// Totals for the last line.
 #[derive(Clone, Copy, Default)]
-pub struct Counted {
+pub struct Totals {
     pub commands: u32,
     pub heard: u32,
     pub pushes: u32,
@@ -93,8 +93,8 @@ impl Narrator {
         self.say(format_args!("          {}", self.paint(Style::Faint, &detail)));
     }
 
-    pub fn closing(&self, counted: Counted, took: Duration) {
-        let Counted { commands, heard, pushes } = counted;
+    pub fn closing(&self, counted: Totals, took: Duration) {
+        let Totals { commands, heard, pushes } = counted;
         self.say(format_args!(
             "\n{} {commands} commands, {heard} events heard, {pushes} pushes, one killed server, nothing lost, in {:.1} s",
             self.paint(Style::Title, "Resolved."),

@@ -16,10 +16,10 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 const LAST_LINES: usize = 12;
 
 /// Environment variables that set what differs from the defaults.
-pub type Settings = Vec<(&'static str, String)>;
+pub type SettingOverrides = Vec<(&'static str, String)>;
 
 /// Sends pushes to a stand-in, each at once: the demo plays a conversation of weeks within minutes.
-pub fn push_to(expo: &str) -> Settings {
+pub fn push_to(expo: &str) -> SettingOverrides {
     vec![
         ("TANDEM__PUSH__BASE_URL", expo.to_owned()),
         ("TANDEM__PUSH__SPACING", "0s".to_owned()),
@@ -27,16 +27,16 @@ pub fn push_to(expo: &str) -> Settings {
     ]
 }
 
-pub struct Node {
+pub struct DemoNode {
     directory: PathBuf,
-    settings: Settings,
+    settings: SettingOverrides,
     child: Child,
     /// `http://ADDR:PORT`
     url: String,
 }
 
-impl Node {
-    pub fn start(directory: PathBuf, settings: Settings) -> Result<Self, Error> {
+impl DemoNode {
+    pub fn start(directory: PathBuf, settings: SettingOverrides) -> Result<Self, Error> {
         let (child, url) = spawn(&directory, &settings, "127.0.0.1:0")?;
         Ok(Self { directory, settings, child, url })
     }
@@ -93,7 +93,7 @@ impl Node {
     }
 }
 
-impl Drop for Node {
+impl Drop for DemoNode {
     fn drop(&mut self) {
         // It may be gone already.
         let _ = self.child.kill();
@@ -101,7 +101,7 @@ impl Drop for Node {
     }
 }
 
-fn spawn(directory: &Path, settings: &Settings, listen: &str) -> Result<(Child, String), Error> {
+fn spawn(directory: &Path, settings: &SettingOverrides, listen: &str) -> Result<(Child, String), Error> {
     let log = File::options().create(true).append(true).open(log_path(directory)).map_err(failed("has no log"))?;
     let mut command = this_binary(directory)?;
     command

@@ -44,7 +44,7 @@ pub struct Heard {
 }
 
 /// A user enters or leaves the session's presence channel.
-pub struct Moved {
+pub struct PresenceMove {
     pub user: String,
     pub here: bool,
 }
@@ -55,7 +55,7 @@ pub struct Connection {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     next_serial: u64,
     heard: VecDeque<Heard>,
-    moved: VecDeque<Moved>,
+    moved: VecDeque<PresenceMove>,
     last_seq: u64,
 }
 
@@ -193,7 +193,7 @@ impl Connection {
     fn keep_moves(&mut self, frame: &Value) {
         for member in frame["presence"].as_array().into_iter().flatten() {
             let user = member["clientId"].as_str().unwrap_or_default().to_owned();
-            self.moved.push_back(Moved { user, here: member["action"] != LEAVE });
+            self.moved.push_back(PresenceMove { user, here: member["action"] != LEAVE });
         }
     }
 }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::{
     Error,
-    client::{Answer, Partner},
-    narrate::{Counted, Narrator},
-    node::Node,
+    client::{ApiAnswer, Partner},
+    narrate::{Narrator, Totals},
+    node::DemoNode,
     realtime::Connection,
 };
 use crate::push::fake_expo::{FakeExpo, Notification};
@@ -45,7 +45,7 @@ pub fn push_token(who: Who) -> String {
 
 pub struct Steps {
     pub narrator: Narrator,
-    pub node: Node,
+    pub node: DemoNode,
     pub alex: Partner,
     pub sam: Partner,
     /// Empty until the invitation is sent.
@@ -55,11 +55,11 @@ pub struct Steps {
     expo: FakeExpo,
     lines: [Option<Connection>; 2],
     last_sent_at: Instant,
-    counted: Counted,
+    counted: Totals,
 }
 
 impl Steps {
-    pub fn new(node: Node, expo: FakeExpo, narrator: Narrator) -> Result<Self, Error> {
+    pub fn new(node: DemoNode, expo: FakeExpo, narrator: Narrator) -> Result<Self, Error> {
         let partner = |name, user| Partner::new(name, user, node.token(user, name)?, node.url());
         let (alex, sam) = (partner("Alex", "demo-alex")?, partner("Sam", "demo-sam")?);
         Ok(Self {
@@ -72,7 +72,7 @@ impl Steps {
             expo,
             lines: [None, None],
             last_sent_at: Instant::now(),
-            counted: Counted::default(),
+            counted: Totals::default(),
         })
     }
 
@@ -83,7 +83,7 @@ impl Steps {
         }
     }
 
-    pub fn counted(&self) -> Counted {
+    pub fn counted(&self) -> Totals {
         self.counted
     }
 
@@ -92,11 +92,11 @@ impl Steps {
     }
 
     /// A command on the session; `path` is what follows its id.
-    pub async fn does(&mut self, who: Who, what: &str, path: &str, body: Value) -> Result<Answer, Error> {
+    pub async fn does(&mut self, who: Who, what: &str, path: &str, body: Value) -> Result<ApiAnswer, Error> {
         self.posts(who, what, &format!("/sessions/{}/{path}", self.session), body).await
     }
 
-    pub async fn posts(&mut self, who: Who, what: &str, path: &str, body: Value) -> Result<Answer, Error> {
+    pub async fn posts(&mut self, who: Who, what: &str, path: &str, body: Value) -> Result<ApiAnswer, Error> {
         let answer = self.partner(who).post(path, body).await?;
         self.counted.commands += 1;
         self.last_sent_at = answer.sent_at;
@@ -105,7 +105,7 @@ impl Steps {
         Ok(answer)
     }
 
-    pub async fn reads(&mut self, who: Who, what: &str, path: &str) -> Result<Answer, Error> {
+    pub async fn reads(&mut self, who: Who, what: &str, path: &str) -> Result<ApiAnswer, Error> {
         let answer = self.partner(who).get(&format!("/sessions/{}{path}", self.session)).await?;
         self.narrator.did(self.partner(who).name, what, &short(&answer.request), answer.status, answer.took);
         Ok(answer)

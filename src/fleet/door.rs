@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use super::pass::{self, Passing};
+use super::pass::{self, PassState};
 use crate::{
     connections::Registry,
     store::{Owner, Sight},
@@ -48,10 +48,10 @@ impl Door {
     pub fn open(entrance: Entrance<'_>, mut sights: watch::Receiver<Sight>) -> io::Result<Self> {
         let Entrance { clients, fleet, tls, head_timeout, registry, metrics } = entrance;
         let (clients, fleet) = (listener(clients)?, listener(fleet)?);
-        let (owner, owners) = watch::channel(seen(&sights.borrow_and_update()));
+        let (owner, owners) = watch::channel(owner_in(&sights.borrow_and_update()));
         let (owner, (stop, stopping)) = (Rc::new(owner), watch::channel(false));
         let tls = tls.map(TlsAcceptor::from);
-        let passing = Passing { owners, stopping, tls, head_timeout, registry: registry.clone(), metrics };
+        let passing = PassState { owners, stopping, tls, head_timeout, registry: registry.clone(), metrics };
         let passing = Rc::new(passing);
         let tell = owner.clone();
         let tasks = vec![
@@ -60,8 +60,8 @@ impl Door {
             rt::spawn(accept(fleet, drop)),
             rt::spawn(async move {
                 while sights.changed().await.is_ok() {
-                    let sight = seen(&sights.borrow_and_update());
-                    // Connections of an owner that has let go end by themselves.
+                    let sight = owner_in(&sights.borrow_and_update());
+                    // Connections to a former owner end by themselves.
                     tell.send_replace(sight);
                 }
             }),
@@ -92,7 +92,7 @@ impl Door {
     }
 }
 
-fn seen(sight: &Sight) -> Option<Owner> {
+fn owner_in(sight: &Sight) -> Option<Owner> {
     match sight {
         Sight::Owned(owner) => Some(owner.clone()),
         Sight::Free => None,

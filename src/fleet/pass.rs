@@ -33,7 +33,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const QUIET: Duration = Duration::from_millis(300);
 
 /// What all connections share.
-pub(super) struct Passing {
+pub(super) struct PassState {
     pub owners: watch::Receiver<Option<Owner>>,
     pub stopping: watch::Receiver<bool>,
     pub tls: Option<TlsAcceptor>,
@@ -49,13 +49,13 @@ struct Ends {
     here: SocketAddr,
 }
 
-pub(super) async fn on(stream: TcpStream, passing: Rc<Passing>) {
+pub(super) async fn on(stream: TcpStream, passing: Rc<PassState>) {
     if let Err(error) = admit(stream, &passing).await {
         tracing::debug!(%error, "a connection that was passed on ended");
     }
 }
 
-async fn admit(stream: TcpStream, passing: &Passing) -> io::Result<()> {
+async fn admit(stream: TcpStream, passing: &PassState) -> io::Result<()> {
     let ends = Ends { client: stream.peer_addr()?, here: stream.local_addr()? };
     stream.set_nodelay(true)?;
     let guarded = match passing.registry.admit(ends.client) {
@@ -72,7 +72,7 @@ async fn admit(stream: TcpStream, passing: &Passing) -> io::Result<()> {
     }
 }
 
-async fn serve<S>(mut client: S, ends: Ends, handle: &Handle, passing: &Passing) -> io::Result<()>
+async fn serve<S>(mut client: S, ends: Ends, handle: &Handle, passing: &PassState) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -148,8 +148,8 @@ async fn goodbye<S: AsyncRead + AsyncWrite + Unpin>(client: &mut S) -> io::Resul
     Ok(())
 }
 
-/// When bytes went last, and whether to the client.
-struct Last(Cell<(Instant, bool)>);
+/// The time of the last bytes, and whether they went to the client.
+struct LastBytes(Cell<(Instant, bool)>);
 
 async fn both_ways<S>(client: S, mut owner: TcpStream, mut stopping: watch::Receiver<bool>) -> io::Result<()>
 where
@@ -157,7 +157,7 @@ where
 {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_owner, mut to_owner) = owner.split();
-    let last = Last(Cell::new((Instant::now(), false)));
+    let last = LastBytes(Cell::new((Instant::now(), false)));
     let up = async {
         copy(&mut from_client, &mut to_owner, &last, false).await?;
         // The owner may still answer.
@@ -186,7 +186,7 @@ where
     goodbye(&mut from_client.unsplit(to_client)).await
 }
 
-async fn copy<R, W>(from: &mut R, to: &mut W, last: &Last, to_client: bool) -> io::Result<()>
+async fn copy<R, W>(from: &mut R, to: &mut W, last: &LastBytes, to_client: bool) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,

@@ -22,7 +22,7 @@ pub(super) enum Problem {
 
 /// The place of the first problem, and the problem. `None` if the value fits `T`.
 pub(super) fn find<'de, T: Deserialize<'de>>(value: &'de Value) -> Option<(String, Problem)> {
-    let error = serde_path_to_error::deserialize::<_, T>(Node(value)).err()?;
+    let error = serde_path_to_error::deserialize::<_, T>(JsonSource(value)).err()?;
     let path = error.path().to_string();
     let place = if path == "." { "the body".to_owned() } else { path };
     Some((place, error.into_inner()))
@@ -95,9 +95,9 @@ fn unexpected(value: &Value) -> Unexpected<'_> {
 }
 
 /// A JSON value as a source of data, with [`Problem`] as its error.
-struct Node<'de>(&'de Value);
+struct JsonSource<'de>(&'de Value);
 
-impl<'de> IntoDeserializer<'de, Problem> for Node<'de> {
+impl<'de> IntoDeserializer<'de, Problem> for JsonSource<'de> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -105,7 +105,7 @@ impl<'de> IntoDeserializer<'de, Problem> for Node<'de> {
     }
 }
 
-impl<'de> Deserializer<'de> for Node<'de> {
+impl<'de> Deserializer<'de> for JsonSource<'de> {
     type Error = Problem;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
@@ -118,10 +118,9 @@ impl<'de> Deserializer<'de> for Node<'de> {
                 (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
             },
             Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Array(values) => visitor.visit_seq(SeqDeserializer::new(values.iter().map(Node))),
-            Value::Object(fields) => {
-                visitor.visit_map(MapDeserializer::new(fields.iter().map(|(name, value)| (name.as_str(), Node(value)))))
-            }
+            Value::Array(values) => visitor.visit_seq(SeqDeserializer::new(values.iter().map(JsonSource))),
+            Value::Object(fields) => visitor
+                .visit_map(MapDeserializer::new(fields.iter().map(|(name, value)| (name.as_str(), JsonSource(value))))),
         }
     }
 

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use tandem_actors::{
-    IdempotencyKey, Refusal, Reply,
+    CommandReply, IdempotencyKey, Refusal,
     domain::{
         Caller, Code, Command, Query, Rejection,
         ids::{InvitationId, SessionId},
@@ -36,10 +36,10 @@ use crate::{
     users::User,
 };
 
-pub type Answered = Result<HttpResponse, ApiError>;
+pub type HandlerResult = Result<HttpResponse, ApiError>;
 
 /// A call with a JSON body.
-pub type Posted<T> = Call<Json<T>>;
+pub type JsonCall<T> = Call<Json<T>>;
 
 pub struct Call<B = ()> {
     pub state: Data<AppState>,
@@ -143,17 +143,17 @@ impl<B> Call<B> {
         Call { state, user, body, key, request, slot }
     }
 
-    pub async fn execute(self, command: Command) -> Answered {
+    pub async fn execute(self, command: Command) -> HandlerResult {
         let session = self.session()?;
         self.execute_in(session, command).await
     }
 
-    pub async fn execute_in(self, session: SessionId, command: Command) -> Answered {
+    pub async fn execute_in(self, session: SessionId, command: Command) -> HandlerResult {
         let reply = self.state.coordinator.execute(&session, self.caller(), command, self.key).await?;
         Ok(answer(&reply))
     }
 
-    pub async fn query(self, query: Query) -> Answered {
+    pub async fn query(self, query: Query) -> HandlerResult {
         let session = self.session()?;
         let data = self.state.coordinator.query(&session, &self.user.id, query).await?;
         Ok(show(&data))
@@ -173,7 +173,7 @@ where
     Command: TryFrom<T, Error = Rejection>,
 {
     /// Executes the command that the body asks for.
-    pub async fn execute_body(self) -> Answered {
+    pub async fn execute_body(self) -> HandlerResult {
         let session = self.session()?;
         let (call, Json(body)) = self.split();
         let command = call.reject_unless_member(Command::try_from(body)).await?;
@@ -183,7 +183,7 @@ where
 
 impl<T> Call<Json<T>> {
     /// Executes the command that the body asks for on an item of the session.
-    pub async fn execute_on<I>(self, item: I) -> Answered
+    pub async fn execute_on<I>(self, item: I) -> HandlerResult
     where
         Command: TryFrom<(I, T), Error = Rejection>,
     {
@@ -195,7 +195,7 @@ impl<T> Call<Json<T>> {
 }
 
 /// The response to a command.
-pub fn answer(reply: &Reply) -> HttpResponse {
+pub fn answer(reply: &CommandReply) -> HttpResponse {
     let status = if reply.created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = envelope::success(status, &reply.data);
     if reply.replayed {

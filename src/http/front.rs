@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tandem_intake::{Budget, Handle, Share, UnderWay};
 
 use super::{error::ApiError, rate_limits::from_proxies};
-use crate::{connections::Forwarded, limits::NodeLimits, network::Network, store::Member};
+use crate::{connections::ForwardedRequest, limits::NodeLimits, network::Network, store::Member};
 
 /// Smaller answers are written at once.
 const LARGE: u64 = 32 * 1024;
@@ -73,7 +73,7 @@ impl Front {
         }
     }
 
-    fn refused(&self, request: &ServiceRequest) -> Result<Option<Forwarded>, ApiError> {
+    fn refused(&self, request: &ServiceRequest) -> Result<Option<ForwardedRequest>, ApiError> {
         if request.path().len() > LONGEST_PATH {
             return Err(ApiError::path_too_long(LONGEST_PATH));
         }
@@ -111,7 +111,7 @@ fn no_lease() -> ApiError {
 /// Guards that live as long as the answer.
 struct Watch {
     _under_way: Option<UnderWay>,
-    _forwarded: Option<Forwarded>,
+    _forwarded: Option<ForwardedRequest>,
     member: Option<Arc<Member>>,
 }
 

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, http::header::HeaderName};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tandem_actors::{
-    IdempotencyKey, Reply,
+    CommandReply, IdempotencyKey,
     domain::{Rejection, ids::UserId},
     idempotency::{self, StoredAnswer},
 };
@@ -39,7 +39,12 @@ pub fn key(request: &HttpRequest, body: &[u8]) -> Result<Option<IdempotencyKey>,
 /// For routes without a session: returns the stored answer, or does the work and stores its answer. `work` must be
 /// repeatable, because the node may die before the answer is stored. The answer is stored as it is, so it must not hold
 /// private text.
-pub async fn once<F>(state: &AppState, user: &UserId, key: Option<IdempotencyKey>, work: F) -> Result<Reply, ApiError>
+pub async fn once<F>(
+    state: &AppState,
+    user: &UserId,
+    key: Option<IdempotencyKey>,
+    work: F,
+) -> Result<CommandReply, ApiError>
 where
     F: Future<Output = Result<Bytes, ApiError>>,
 {
@@ -55,6 +60,6 @@ where
     Ok(reply)
 }
 
-fn fresh(data: Bytes) -> Reply {
-    Reply { created: false, data, replayed: false }
+fn fresh(data: Bytes) -> CommandReply {
+    CommandReply { created: false, data, replayed: false }
 }

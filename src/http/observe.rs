@@ -87,7 +87,7 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 /// One request from its arrival to its answer.
-pub struct Observed {
+pub struct ObservedRequest {
     metrics: RouteMetrics,
     started: Instant,
     id: HeaderValue,
@@ -96,7 +96,7 @@ pub struct Observed {
     span: Span,
 }
 
-impl Observed {
+impl ObservedRequest {
     pub fn begin(metrics: &RouteMetrics, request: &ServiceRequest) -> Self {
         let id = request_id(request.headers());
         let method = request.method().clone();
@@ -111,7 +111,7 @@ impl Observed {
         Self { metrics: metrics.clone(), started: Instant::now(), id, method, accepts_gzip, span }
     }
 
-    pub async fn through<F>(self, answering: F) -> Result<ServiceResponse<BoxBody>, Error>
+    pub async fn run<F>(self, answering: F) -> Result<ServiceResponse<BoxBody>, Error>
     where
         F: Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
     {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tandem_actors::journal::{Journal, Obstacle};
 use utoipa::ToSchema;
 
-use crate::store::{DiskWatch, Left, Member};
+use crate::store::{DiskWatch, Member, RoomLeft};
 
 const MIB: u64 = 1 << 20;
 
@@ -64,7 +64,7 @@ impl Readiness {
             (Some(Obstacle::NoRoom), _) => {
                 (false, Some("the disk is almost full: what is stored can be read, nothing is written"))
             }
-            (_, Some(Left::Little)) => (true, Some("little room is left on the disk")),
+            (_, Some(RoomLeft::Little)) => (true, Some("little room is left on the disk")),
             _ => (true, None),
         };
         Check { name: "room", ok, problem: problem.map(|problem| format!("{problem}{free}")) }

@@ -18,7 +18,7 @@ use utoipa::{
 
 use super::{
     error::ApiError,
-    observe::{Observed, RouteMetrics},
+    observe::{ObservedRequest, RouteMetrics},
     resources::*,
     start_page,
 };
@@ -83,8 +83,8 @@ impl Route {
                 async move { Err::<HttpResponse, _>(refusal) }
             }))
             .wrap_fn(move |request, service| {
-                let observed = Observed::begin(&metrics, &request);
-                observed.through(service.call(request))
+                let observed = ObservedRequest::begin(&metrics, &request);
+                observed.run(service.call(request))
             })
     }
 }

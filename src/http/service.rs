@@ -14,7 +14,7 @@ use tandem_intake::Sender;
 use super::{
     AppState,
     body::{Body, Json},
-    call::{Answered, bearer, path},
+    call::{HandlerResult, bearer, path},
     envelope::success_of,
     error::ApiError,
 };
@@ -67,7 +67,7 @@ impl<B> ServiceCall<B> {
     }
 
     /// Executes a command for the member.
-    pub async fn execute(self, command: Command) -> Answered {
+    pub async fn execute(self, command: Command) -> HandlerResult {
         let caller = Caller::nameless(self.member);
         self.state.coordinator.execute(&self.session, caller, command, None).await?;
         Ok(success_of(Written { written: true }))
@@ -79,7 +79,7 @@ where
     Command: TryFrom<T, Error = Rejection>,
 {
     /// Executes the command in the body.
-    pub async fn execute_body(self) -> Answered {
+    pub async fn execute_body(self) -> HandlerResult {
         let (call, Json(body)) = self.split();
         call.execute(Command::try_from(body)?).await
     }
@@ -87,7 +87,7 @@ where
 
 impl<T: DeserializeOwned> ServiceCall<Json<T>> {
     /// Executes the command in the body on the item whose id is the path parameter `name`.
-    pub async fn execute_on<I>(self, name: &str) -> Answered
+    pub async fn execute_on<I>(self, name: &str) -> HandlerResult
     where
         I: std::str::FromStr,
         Command: TryFrom<(I, T), Error = Rejection>,

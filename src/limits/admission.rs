@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 pub use super::fair_queue::Overload;
 use super::{
     LimitSettings,
-    fair_queue::{FairQueue, Joined, Run, STUCK_AFTER},
+    fair_queue::{FairQueue, JoinOutcome, Run, STUCK_AFTER},
     rounds,
 };
 
@@ -114,9 +114,9 @@ impl Admission {
         let slot = |run| Slot { admission: self.clone(), user, run };
         let joined = self.queue.lock().join(user);
         let mut queued = match joined {
-            Joined::Running(run) => return Ok(slot(run)),
-            Joined::Refused(overload) => return Err(overload),
-            Joined::Waiting(ticket, turn) => QueuedRequest { admission: self, user, ticket, turn },
+            JoinOutcome::Running(run) => return Ok(slot(run)),
+            JoinOutcome::Refused(overload) => return Err(overload),
+            JoinOutcome::Waiting(ticket, turn) => QueuedRequest { admission: self, user, ticket, turn },
         };
         let until = tokio::time::Instant::now() + self.patience;
         loop {

@@ -73,7 +73,7 @@ struct User {
 pub(super) struct Run(u64);
 
 /// What the queue does with an arriving request.
-pub(super) enum Joined {
+pub(super) enum JoinOutcome {
     /// The request runs at once.
     Running(Run),
     /// The request waits. It has a ticket, and the receiver tells when it runs. The sender is dropped if the request
@@ -134,14 +134,14 @@ impl FairQueue {
         Run(self.last_run)
     }
 
-    pub(super) fn join(&mut self, user: u64) -> Joined {
+    pub(super) fn join(&mut self, user: u64) -> JoinOutcome {
         let now = Instant::now();
         let (has_room, most) = (self.has_room(now) && self.turns.is_empty(), self.most_of_user());
         let own = self.users.entry(user).or_default();
         let may_run = own.running < most;
         if has_room && may_run && own.waiting.is_empty() {
             own.running += 1;
-            return Joined::Running(self.begin(now));
+            return JoinOutcome::Running(self.begin(now));
         }
         self.concurrency.reached();
         let waiting = own.waiting.len();
@@ -152,7 +152,7 @@ impl FairQueue {
         };
         if let Some(overload) = overload {
             self.forget_if_idle(user);
-            return Joined::Refused(overload);
+            return JoinOutcome::Refused(overload);
         }
         self.last_ticket += 1;
         let (start, turn) = oneshot::channel();
@@ -162,7 +162,7 @@ impl FairQueue {
         let ticket = self.last_ticket;
         self.queue_user(user);
         self.start_next();
-        Joined::Waiting(ticket, turn)
+        JoinOutcome::Waiting(ticket, turn)
     }
 
     /// Makes room for a user who has `waiting` requests in the queue: drops the newest request of the user with the

@@ -32,7 +32,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 const SESSION_AGAIN: Backoff = Backoff::constant(Duration::from_secs(10));
 
 /// A message whose attempt has durably started.
-pub(super) struct Outgoing {
+pub(super) struct StartedMessage {
     pub delivery: Delivery,
     pub device: Device,
     pub message: PushMessage,
@@ -51,9 +51,9 @@ fn attempt_span(delivery: &Delivery) -> Span {
 }
 
 impl Sender {
-    /// Asks the sessions, and writes that the attempts begin. `reserved` is how many recipients the rate limit has
-    /// let through.
-    pub(super) async fn start(&self, candidates: Vec<Candidate>, reserved: usize) -> Vec<Outgoing> {
+    /// Asks the sessions, and writes the starts of the attempts. `reserved` is the number of recipients that the rate
+    /// limit has admitted.
+    pub(super) async fn start(&self, candidates: Vec<Candidate>, reserved: usize) -> Vec<StartedMessage> {
         let verdicts = join_all(candidates.iter().map(|candidate| async {
             let answer = self.check.check(&candidate.id.session, &candidate.id.user, candidate.id.seq);
             tokio::time::timeout(CHECK_TIMEOUT, answer).await.unwrap_or(PushVerdict::Later)
@@ -102,7 +102,7 @@ impl Sender {
         unread: u32,
         now: Timestamp,
         changes: &mut Vec<Change>,
-        outgoing: &mut Vec<Outgoing>,
+        outgoing: &mut Vec<StartedMessage>,
     ) {
         changes.extend(candidate.on_start);
         changes.extend(candidate.on_send);
@@ -133,7 +133,7 @@ impl Sender {
             changes.push(Change::Put(rows::in_flight(&address), records::encode(&address)));
             let scope = self.scope(&device);
             let span = attempt_span(&delivery);
-            outgoing.push(Outgoing { delivery, device, message, scope, span });
+            outgoing.push(StartedMessage { delivery, device, message, scope, span });
         }
     }
 

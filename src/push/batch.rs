@@ -15,19 +15,35 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     answer::{self, SendReply},
-    attempt::Outgoing,
+    attempt::StartedMessage,
     candidate::Candidate,
     outcome::{self, Cause, ExpoCode, Outcome},
     sender::Sender,
 };
 use crate::breaker::Pass;
 
+/// Whether a batch waits for an open circuit breaker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum BatchKind {
+    /// It is not sent while a breaker is open.
+    Regular,
+    /// It finds out whether the service works again, so it is sent although a breaker is open.
+    Trial,
+}
+
+/// Whether the answer to a request had a ticket for each message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tickets {
+    Each,
+    None,
+}
+
 impl Sender {
     pub(super) async fn send_batch(
         self: Arc<Self>,
         candidates: Vec<Candidate>,
         slot: OwnedSemaphorePermit,
-        is_trial: bool,
+        kind: BatchKind,
     ) {
         let recipients = candidates.iter().map(|candidate| candidate.sends.len()).sum();
         let is_reserved = tokio::select! {
@@ -39,7 +55,7 @@ impl Sender {
             let claimed: Vec<_> = candidates.iter().flat_map(|candidate| candidate.claimed.clone()).collect();
             let outgoing = self.start(candidates, recipients).await;
             self.unclaim(&claimed);
-            self.send(outgoing, is_trial).await;
+            self.send(outgoing, kind).await;
         } else {
             candidates.iter().for_each(|candidate| self.give_back(candidate));
         }
@@ -47,7 +63,7 @@ impl Sender {
         self.work.notify_one();
     }
 
-    async fn send(&self, outgoing: Vec<Outgoing>, is_trial: bool) {
+    async fn send(&self, outgoing: Vec<StartedMessage>, kind: BatchKind) {
         // The first request of all recipients has been let through already.
         let mut groups: Vec<_> =
             by_project(outgoing).into_iter().map(|group| Group { group, is_reserved: true }).collect();
@@ -55,9 +71,9 @@ impl Sender {
             if !is_reserved {
                 self.limiter.acquire(group.len()).await;
             }
-            if !is_trial && self.is_shut() {
+            if kind == BatchKind::Regular && self.is_shut() {
                 let outcome = Outcome::NotSent { why: Cause::HeldBack };
-                self.settle_all(group, |_| outcome.clone(), Duration::ZERO, false).await;
+                self.settle_all(group, |_| outcome.clone(), Duration::ZERO, Tickets::None).await;
                 continue;
             }
             let messages: Vec<_> = group.iter().map(|outgoing| &outgoing.message).collect();
@@ -72,13 +88,13 @@ impl Sender {
                         tracing::warn!("the push service answered with tickets and errors: the tickets count");
                     }
                     debug_assert_eq!(outcomes.len(), group.len(), "an answer has one outcome for each recipient");
-                    self.settle_all(group, |place| outcomes[place].clone(), Duration::ZERO, true).await;
+                    self.settle_all(group, |place| outcomes[place].clone(), Duration::ZERO, Tickets::Each).await;
                     continue;
                 }
                 SendReply::All { outcome, retry_after } => {
                     let at_least = retry_after.unwrap_or_default();
                     self.whole_request(&outcome, at_least);
-                    self.settle_all(group, |_| outcome.clone(), at_least, false).await;
+                    self.settle_all(group, |_| outcome.clone(), at_least, Tickets::None).await;
                     continue;
                 }
                 SendReply::Bisect { code } => halves(group).map_err(|refused| (refused, code)),
@@ -88,7 +104,7 @@ impl Sender {
                 Ok(parts) => groups.extend(parts.into_iter().map(|group| Group { group, is_reserved: false })),
                 Err((refused, code)) => {
                     let outcome = Outcome::Rejected { code };
-                    self.settle_all(refused, |_| outcome.clone(), Duration::ZERO, false).await;
+                    self.settle_all(refused, |_| outcome.clone(), Duration::ZERO, Tickets::None).await;
                 }
             }
         }
@@ -103,9 +119,9 @@ impl Sender {
     /// its halves. The group itself and the reason if it has only one recipient.
     fn parts_by_project(
         &self,
-        group: Vec<Outgoing>,
+        group: Vec<StartedMessage>,
         projects: &HashMap<String, String>,
-    ) -> Result<Vec<Vec<Outgoing>>, (Vec<Outgoing>, ExpoCode)> {
+    ) -> Result<Vec<Vec<StartedMessage>>, (Vec<StartedMessage>, ExpoCode)> {
         let named = group
             .into_iter()
             .map(|mut outgoing| {
@@ -127,19 +143,20 @@ impl Sender {
     /// Writes the outcomes of a group. Then marks the devices that turned out unregistered.
     async fn settle_all(
         &self,
-        group: Vec<Outgoing>,
+        group: Vec<StartedMessage>,
         outcome_of: impl Fn(usize) -> Outcome,
         at_least: Duration,
-        is_ticketed: bool,
+        tickets: Tickets,
     ) {
         let now = self.alarm.now();
         let (mut changes, mut unregistered, mut registered) = (Vec::new(), Vec::new(), 0);
-        for (place, Outgoing { delivery, scope, span, .. }) in group.into_iter().enumerate() {
+        for (place, StartedMessage { delivery, scope, span, .. }) in group.into_iter().enumerate() {
             let (user, device, asked_at) = (delivery.id.user.clone(), delivery.device.clone(), delivery.started_at());
             let outcome = outcome_of(place);
             span.record("outcome", outcome.label());
             registered += usize::from(matches!(outcome, Outcome::Accepted { .. }));
-            let (action, written) = self.settle(delivery, outcome, is_ticketed.then_some(&scope), at_least, now);
+            let (action, written) =
+                self.settle(delivery, outcome, (tickets == Tickets::Each).then_some(&scope), at_least, now);
             changes.extend(written);
             if action.device_unregistered {
                 unregistered.push((user, device, asked_at.unwrap_or(now)));
@@ -201,13 +218,13 @@ impl Sender {
 }
 
 struct Group {
-    group: Vec<Outgoing>,
+    group: Vec<StartedMessage>,
     is_reserved: bool,
 }
 
 /// One request may hold messages of one project only.
-fn by_project(outgoing: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
-    let mut groups: BTreeMap<Option<Arc<str>>, Vec<Outgoing>> = BTreeMap::new();
+fn by_project(outgoing: Vec<StartedMessage>) -> Vec<Vec<StartedMessage>> {
+    let mut groups: BTreeMap<Option<Arc<str>>, Vec<StartedMessage>> = BTreeMap::new();
     for one in outgoing {
         groups.entry(one.scope.project.clone()).or_default().push(one);
     }
@@ -215,7 +232,7 @@ fn by_project(outgoing: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
 }
 
 /// Two halves, or the group itself if it has only one recipient.
-fn halves(mut group: Vec<Outgoing>) -> Result<Vec<Vec<Outgoing>>, Vec<Outgoing>> {
+fn halves(mut group: Vec<StartedMessage>) -> Result<Vec<Vec<StartedMessage>>, Vec<StartedMessage>> {
     if group.len() < 2 {
         return Err(group);
     }

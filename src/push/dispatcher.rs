@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     answer,
+    batch::BatchKind,
     candidate::{Candidate, Plan},
     outcome::{Cause, Outcome},
     rows::{self, Address, Delivery},
@@ -105,7 +106,7 @@ impl Sender {
                 candidates.extend(fitting);
             }
         }
-        drop(tokio::spawn(self.clone().send_batch(candidates, slot, false)));
+        drop(tokio::spawn(self.clone().send_batch(candidates, slot, BatchKind::Regular)));
     }
 
     /// Sends one push, to see whether the service works again. A request without consequences goes first, so that no
@@ -124,7 +125,7 @@ impl Sender {
             self.breakers.service.failed(self.alarm.uptime(), Duration::ZERO, &cause);
             return;
         }
-        self.clone().send_batch(plan.candidates, slot, true).await;
+        self.clone().send_batch(plan.candidates, slot, BatchKind::Trial).await;
     }
 
     /// `None` when stopping.

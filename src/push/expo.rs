@@ -110,7 +110,7 @@ impl PushService for HttpService {
             .post(format!("{}{}", self.base, request.path()))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json");
-        if let Packed { gzip: true, .. } = body {
+        if let PackedBody { gzip: true, .. } = body {
             request = request.header(header::CONTENT_ENCODING, "gzip");
         }
         if let Some(token) = &self.access_token {
@@ -127,18 +127,18 @@ impl PushService for HttpService {
     }
 }
 
-struct Packed {
+struct PackedBody {
     bytes: Vec<u8>,
     gzip: bool,
 }
 
-fn pack(bytes: Vec<u8>) -> Option<Packed> {
+fn pack(bytes: Vec<u8>) -> Option<PackedBody> {
     if bytes.len() <= COMPRESS_ABOVE {
-        return Some(Packed { bytes, gzip: false });
+        return Some(PackedBody { bytes, gzip: false });
     }
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&bytes).ok()?;
-    Some(Packed { bytes: gzip.finish().ok()?, gzip: true })
+    Some(PackedBody { bytes: gzip.finish().ok()?, gzip: true })
 }
 
 fn broken(error: &reqwest::Error) -> Cause {

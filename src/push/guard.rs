@@ -24,14 +24,21 @@ const WINDOW: Duration = Duration::from_secs(60 * 60);
 const AT_LEAST: u32 = 20;
 
 impl Guard {
-    pub fn saw(&mut self, dead: bool, now: Timestamp) {
+    pub fn saw_registered(&mut self, now: Timestamp) {
+        self.slice(now).alive += 1;
+    }
+
+    pub fn saw_unregistered(&mut self, now: Timestamp) {
+        self.slice(now).dead += 1;
+    }
+
+    /// The slice of this moment. Drops slices that are too old.
+    fn slice(&mut self, now: Timestamp) -> &mut Slice {
         self.slices.retain(|slice| now.since(slice.begins) < WINDOW);
         if self.slices.last().is_none_or(|slice| now.since(slice.begins) >= SLICE) {
             self.slices.push(Slice { begins: now, alive: 0, dead: 0 });
         }
-        if let Some(slice) = self.slices.last_mut() {
-            if dead { slice.dead += 1 } else { slice.alive += 1 }
-        }
+        self.slices.last_mut().expect("a slice was added if there was none")
     }
 
     /// Whether more than a fifth of at least twenty devices were unregistered within the hour.
@@ -56,8 +63,8 @@ mod tests {
             [(0, 19, false), (0, 20, true), (16, 4, false), (15, 5, true), (80, 20, false), (79, 21, true)]
         {
             let mut guard = Guard::default();
-            (0..alive).for_each(|_| guard.saw(false, after(0)));
-            (0..dead).for_each(|_| guard.saw(true, after(3)));
+            (0..alive).for_each(|_| guard.saw_registered(after(0)));
+            (0..dead).for_each(|_| guard.saw_unregistered(after(3)));
             assert_eq!(guard.suspects_the_service(after(4)), suspicious, "{dead} of {}", alive + dead);
             assert!(!guard.suspects_the_service(after(70)), "an hour later it is forgotten");
         }

@@ -6,7 +6,7 @@ use tandem_actors::{domain::time::Timestamp, ports::Change, records};
 
 use super::{
     breakers::Scope,
-    outcome::{self, Action, Fault, Final, Next, Outcome, RetryPace},
+    outcome::{self, Fault, Final, Next, Outcome, OutcomeAction, RetryPace},
     rows::{self, Delivery, DeliveryState, ReceiptDue},
     sender::Sender,
 };
@@ -47,7 +47,7 @@ impl Sender {
         scope: Option<&Scope>,
         at_least: Duration,
         now: Timestamp,
-    ) -> (Action, Vec<Change>) {
+    ) -> (OutcomeAction, Vec<Change>) {
         let action = outcome::after_attempt(&outcome, delivery.tally.unknown);
         let code = match &outcome {
             Outcome::Rejected { code } => code.label(),

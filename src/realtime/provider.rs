@@ -23,7 +23,7 @@ use crate::{breaker::Breaker, store::Envelope};
 use super::{
     cloud::AblyCloud,
     config::{ProviderKind, RealtimeSettings},
-    embedded::{Embedded, Scope},
+    embedded::{EmbeddedEndpoint, Scope},
 };
 
 /// The file for the handover to the next process.
@@ -48,7 +48,7 @@ pub struct HistoryNotDeleted(#[source] pub(crate) ErrorInfo);
 
 #[derive(Clone)]
 pub enum Provider {
-    Embedded(Embedded),
+    Embedded(EmbeddedEndpoint),
     Ably { cloud: AblyCloud, start_page: Arc<OnceLock<StartPage>> },
 }
 
@@ -67,10 +67,11 @@ impl Provider {
         let setting = |error| format!("realtime.embedded.{error}");
         match config.provider {
             ProviderKind::Embedded => {
-                Embedded::check_listen(&config.embedded, address.ip()).map_err(setting)?;
+                EmbeddedEndpoint::check_listen(&config.embedded, address.ip()).map_err(setting)?;
                 let keys = config.embedded.read_keys().map_err(setting)?;
                 let scope = Scope { client_publish: config.client_publish, resolved_for: config.resolved_access };
-                let endpoint = Embedded::new(config.embedded.clone(), names, scope, keys, clock, store, journal);
+                let endpoint =
+                    EmbeddedEndpoint::new(config.embedded.clone(), names, scope, keys, clock, store, journal);
                 Ok(Self::Embedded(endpoint))
             }
             ProviderKind::Ably => {
@@ -122,7 +123,7 @@ impl Provider {
     }
 
     /// The embedded endpoint, if the node has one.
-    pub fn embedded(&self) -> Option<&Embedded> {
+    pub fn embedded(&self) -> Option<&EmbeddedEndpoint> {
         match self {
             Self::Embedded(embedded) => Some(embedded),
             Self::Ably { .. } => None,
@@ -172,14 +173,14 @@ impl Provider {
     /// Restores what an earlier process left in the data directory. Called before the first connection.
     pub fn take_over(&self, data: &Path, envelope: &Envelope) {
         if let Self::Embedded(embedded) = self {
-            embedded.endpoint.take_over(&data.join(HANDOVER), |file| envelope.open(HANDOVER, file));
+            embedded.endpoint.take_over(&data.join(HANDOVER), |file| envelope.decrypt(HANDOVER, file));
         }
     }
 
     /// Writes the state for the next process to the data directory. Called after the last publish.
     pub fn hand_over(&self, data: &Path, envelope: &Envelope) {
         if let Self::Embedded(embedded) = self {
-            embedded.endpoint.hand_over(&data.join(HANDOVER), |content| envelope.seal(HANDOVER, content));
+            embedded.endpoint.hand_over(&data.join(HANDOVER), |content| envelope.encrypt(HANDOVER, content));
         }
     }
 

@@ -104,7 +104,7 @@ struct PresenceMessage {
     client_id: Option<String>,
     #[serde(default)]
     connection_id: Option<String>,
-    action: Action,
+    action: PresenceAction,
     #[serde(default)]
     timestamp: Option<i64>,
 }
@@ -112,19 +112,19 @@ struct PresenceMessage {
 /// A number on the wire, or a word in the envelopes of some integrations.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Action {
+enum PresenceAction {
     Number(u8),
     Word(String),
 }
 
-impl Action {
+impl PresenceAction {
     /// Whether the member is present after it. `None` if it does not say.
     fn is_present(&self) -> Option<bool> {
         match self {
-            Action::Number(1 | 2 | 4) => Some(true),
-            Action::Number(3) => Some(false),
-            Action::Number(_) => None,
-            Action::Word(word) => match word.to_ascii_lowercase().as_str() {
+            PresenceAction::Number(1 | 2 | 4) => Some(true),
+            PresenceAction::Number(3) => Some(false),
+            PresenceAction::Number(_) => None,
+            PresenceAction::Word(word) => match word.to_ascii_lowercase().as_str() {
                 "present" | "enter" | "update" => Some(true),
                 "leave" => Some(false),
                 _ => None,

@@ -25,7 +25,7 @@ use super::{
     fleet::FleetNode,
     keys::complete,
     listen::{listen, not_listening},
-    node::Node,
+    node::RunningNode,
     parts::{Coordination, Durable, verifier},
     routes::{Shared, serve, state},
     service_manager,
@@ -56,7 +56,7 @@ pub struct Application {
     certificate: Option<Arc<ServerCertificate>>,
     state: Data<AppState>,
     http: Server,
-    node: Node,
+    node: RunningNode,
 }
 
 impl Application {
@@ -66,12 +66,12 @@ impl Application {
         mut settings: Settings,
         effective: Vec<EffectiveSetting>,
         metrics: PrometheusHandle,
-        entered: Entered,
-        (store, backups): Opened,
+        entered: ListeningNode,
+        (store, backups): OpenStore,
         (certificate, acme): Certificate,
         fleet: Option<FleetNode>,
     ) -> Result<Self, StartError> {
-        let Entered { listener, address, limits } = entered;
+        let ListeningNode { listener, address, limits } = entered;
         crate::files::restrict_modes(&settings.data, settings.store_place().path());
         let token_hint = complete(&mut settings)?;
         announce(&settings, address);
@@ -115,7 +115,8 @@ impl Application {
         let shutdown_timeout = settings.server.shutdown_timeout;
         // In a fleet, the next owner is another process with another directory.
         let handover = (!settings.fleet.enabled).then_some(settings.data);
-        let node = Node { durable, threads, coordination, stopping, shutdown_timeout, limits, operator, handover };
+        let node =
+            RunningNode { durable, threads, coordination, stopping, shutdown_timeout, limits, operator, handover };
         Ok(Self { address, scheme, certificate, state, http, node })
     }
 
@@ -166,19 +167,19 @@ impl Application {
 }
 
 /// A store that is open.
-pub(super) type Opened = (Arc<dyn Store>, Option<Backups>);
+pub(super) type OpenStore = (Arc<dyn Store>, Option<Backups>);
 
 /// What the node shows in handshakes, and who renews it, if it does that itself.
 type Certificate = (Option<Arc<ServerCertificate>>, Option<Acme>);
 
-/// A node that listens, and has nothing behind it so far.
-pub(super) struct Entered {
+/// A node that listens, before its parts are started.
+pub(super) struct ListeningNode {
     pub listener: TcpListener,
     pub address: SocketAddr,
     pub limits: Arc<NodeLimits>,
 }
 
-impl Entered {
+impl ListeningNode {
     pub fn new(settings: &Settings) -> Result<Self, StartError> {
         let server = &settings.server;
         let listener = listen(server.listen)?;
@@ -265,7 +266,7 @@ fn announce(settings: &Settings, address: SocketAddr) {
         store = %settings.store_place(),
         realtime = settings.realtime.provider.name(),
         push = settings.push.base_url,
-        tokens = settings.auth.ways(),
+        tokens = settings.auth.accepted_tokens(),
         "starting"
     );
 }

@@ -17,7 +17,7 @@ pub enum StartError {
     Store(#[from] StoreOpenError),
     #[error(
         "store {}: is not there, but {} says that this data directory had one: mount or restore it (is a disk missing?); to begin \
-         with an empty store, start with --start-afresh", .store.whereabouts(), .sign.display()
+         with an empty store, start with --start-afresh", .store.without_engine(), .sign.display()
     )]
     StoreMissing { store: Place, sign: PathBuf },
     #[error(transparent)]

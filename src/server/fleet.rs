@@ -12,13 +12,13 @@ use tokio::signal::unix::Signal;
 
 use super::{
     StartError,
-    application::{Opened, StopSignals},
+    application::{OpenStore, StopSignals},
     listen::{listen_for_fleet, not_listening},
     store,
 };
 use crate::{
     config::Settings,
-    connections::Gate,
+    connections::PassedConnections,
     fleet::{Door, Entrance},
     limits::NodeLimits,
     operator::{self, OperatorFile},
@@ -53,10 +53,10 @@ impl FleetNode {
         Ok(Owner { address, ..self.member.as_owner() })
     }
 
-    /// Where connections from other nodes arrive, and which ones are taken.
-    pub fn entrance(self) -> (TcpListener, Gate) {
+    /// The listener for connections from other nodes, with the check of each one.
+    pub fn entrance(self) -> (TcpListener, PassedConnections) {
         let (key, member) = (self.member.token.reveal().into(), self.member);
-        (self.listener, Gate { key, is_open: Arc::new(move || member.held.holds()) })
+        (self.listener, PassedConnections { key, is_open: Arc::new(move || member.held.holds()) })
     }
 }
 
@@ -118,7 +118,7 @@ impl StandingBy {
         node: &FleetNode,
         signals: &mut StopSignals,
         hangups: &mut Signal,
-    ) -> Result<Option<(Opened, Door)>, StartError> {
+    ) -> Result<Option<(OpenStore, Door)>, StartError> {
         let mut sights = self.standby.sights();
         let opened = tokio::select! {
             opened = take_over(settings, node, &mut sights) => opened?,
@@ -138,7 +138,7 @@ async fn take_over(
     settings: &Settings,
     node: &FleetNode,
     sights: &mut tokio::sync::watch::Receiver<Sight>,
-) -> Result<Opened, StartError> {
+) -> Result<OpenStore, StartError> {
     let mut told = String::new();
     loop {
         let sight = sights.borrow_and_update().clone();

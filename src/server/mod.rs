@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::{application::Application, error::StartError, store::missing as missing_store};
 use self::{
-    application::{Entered, StopSignals, certificate},
+    application::{ListeningNode, StopSignals, certificate},
     fleet::{FleetNode, StandingBy},
     reload::Reload,
 };
@@ -39,7 +39,7 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let effective = config::effective(&sources).map_err(StartError::setting)?;
     crate::tls::install_provider();
-    let entered = Entered::new(&settings)?;
+    let entered = ListeningNode::new(&settings)?;
     if settings.fleet.enabled {
         return run_in_fleet(settings, sources, effective, metrics, entered, tell).await;
     }
@@ -61,7 +61,7 @@ async fn run_in_fleet(
     sources: Sources,
     effective: Vec<EffectiveSetting>,
     metrics: PrometheusHandle,
-    entered: Entered,
+    entered: ListeningNode,
     tell: fn(String),
 ) -> Result<(), StartError> {
     let certificate = certificate(&settings)?;

@@ -12,7 +12,7 @@ use crate::{limits::NodeLimits, operator::OperatorFile};
 /// How long closing the store may take after the time for a graceful stop is over.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub(super) struct Node {
+pub(super) struct RunningNode {
     pub durable: Durable,
     pub threads: DurableThreads,
     pub coordination: Coordination,
@@ -24,7 +24,7 @@ pub(super) struct Node {
     pub handover: Option<PathBuf>,
 }
 
-impl Node {
+impl RunningNode {
     /// Waits for `no_more_calls`, then stops the parts in order. After `timeout`, only the store is closed.
     pub async fn stop_after(self, no_more_calls: impl Future<Output = ()>, timeout: Duration) {
         let Durable { journal, store, .. } = self.durable.clone();

@@ -15,7 +15,7 @@ use tandem_actors::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
-use self::profile::Row;
+use self::profile::ProfileRow;
 pub use self::profile::{Names, NamesRequest, PrivacyPatch, PrivacyPreferences, User};
 
 use crate::auth::Identity;
@@ -56,7 +56,7 @@ impl Users {
 
     /// The user, if they are in memory and the token adds nothing.
     pub fn remembered(&self, identity: &Identity) -> Option<Arc<User>> {
-        self.known.get(&identity.user).filter(|user| !adds(identity, user))
+        self.known.get(&identity.user).filter(|user| !adds_to(identity, user))
     }
 
     /// The user that a verified token names. A new user is created. A missing name or address is taken from the token.
@@ -66,7 +66,7 @@ impl Users {
         }
         let _lane = self.lane(&identity.user).await;
         let stored = self.find(&identity.user)?;
-        if let Some(user) = stored.as_ref().filter(|user| !adds(identity, user)) {
+        if let Some(user) = stored.as_ref().filter(|user| !adds_to(identity, user)) {
             return Ok(user.clone());
         }
         let claimed = |claim: &Option<String>| claim.as_deref().map(PrivateText::new);
@@ -162,13 +162,15 @@ impl Users {
             return Ok(Some(user));
         }
         let Some(bytes) = self.store.get(&keys::profile(id))? else { return Ok(None) };
-        let user = Arc::new(records::decode::<Row>(&bytes)?.into_user(id));
+        let user = Arc::new(records::decode::<ProfileRow>(&bytes)?.into_user(id));
         self.known.insert(id.clone(), user.clone());
         Ok(Some(user))
     }
 
     async fn save(&self, user: User) -> Result<Arc<User>, UsersError> {
-        self.journal.write(vec![Change::Put(keys::profile(&user.id), records::encode(&Row::from(&user)))]).await?;
+        self.journal
+            .write(vec![Change::Put(keys::profile(&user.id), records::encode(&ProfileRow::from(&user)))])
+            .await?;
         let user = Arc::new(user);
         self.known.insert(user.id.clone(), user.clone());
         Ok(user)
@@ -184,6 +186,6 @@ fn signed_out(id: &UserId, at: Timestamp) -> Change {
     Change::Put(keys::signed_out(id), records::encode(&at))
 }
 
-fn adds(identity: &Identity, user: &User) -> bool {
+fn adds_to(identity: &Identity, user: &User) -> bool {
     (user.name.is_none() && identity.name.is_some()) || (user.email.is_none() && identity.email.is_some())
 }

@@ -31,7 +31,7 @@ pub struct User {
 
 /// The stored row. The id is in its key.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Row {
+pub(super) struct ProfileRow {
     email: Option<PrivateText>,
     name: Option<PrivateText>,
     created_at: Timestamp,
@@ -49,10 +49,19 @@ pub(super) struct Row {
     signed_out_at: Option<Timestamp>,
 }
 
-impl Row {
+impl ProfileRow {
     pub fn into_user(self, id: &UserId) -> User {
-        let Row { email, name, created_at, first_name, last_name, biometric_enrolled_at, privacy, app, signed_out_at } =
-            self;
+        let ProfileRow {
+            email,
+            name,
+            created_at,
+            first_name,
+            last_name,
+            biometric_enrolled_at,
+            privacy,
+            app,
+            signed_out_at,
+        } = self;
         User {
             id: id.clone(),
             email,
@@ -68,7 +77,7 @@ impl Row {
     }
 }
 
-impl From<&User> for Row {
+impl From<&User> for ProfileRow {
     fn from(user: &User) -> Self {
         let User {
             id: _,
@@ -265,7 +274,7 @@ mod tests {
             created_at: Timestamp,
         }
         let row = records::encode(&Earlier { email: None, name: None, created_at: Timestamp::default() });
-        let read = records::decode::<Row>(&row).unwrap().into_user(&"user_anna".parse().unwrap());
+        let read = records::decode::<ProfileRow>(&row).unwrap().into_user(&"user_anna".parse().unwrap());
         assert_eq!((read.privacy, read.first_name), (PrivacyPreferences::default(), None));
     }
 }

@@ -129,7 +129,7 @@ async fn nothing_that_people_wrote_is_in_the_files() {
         let server = stopped.set("store.encryption_key_file", &other).start().await;
         let both = both.back_at(&server);
         assert_eq!(both.anna.read("/needs").await.ok()["needs"], seen, "{engine}");
-        eventually("all rows sealed anew", || async {
+        eventually("all rows encrypted again", || async {
             look(&both).await;
             server.logs().contains(EVERYTHING).then_some(())
         })

@@ -10,7 +10,7 @@ use std::{
 
 use tandem::{
     config::{Flag, Settings, Sources},
-    store::Kind,
+    store::StoreKind,
 };
 
 #[derive(Default)]
@@ -94,7 +94,7 @@ fn variables_are_read_as_their_settings_are() {
     assert_eq!(settings.auth.audience, ["app", "web"]);
     assert_eq!(settings.auth.authorized_parties, ["one", "two"]);
     assert_eq!(settings.auth.issuer.as_deref(), Some("true"));
-    assert_eq!(settings.store.engine, Kind::Redb);
+    assert_eq!(settings.store.engine, StoreKind::Redb);
     assert_eq!(settings.sessions.idle_after, Duration::from_secs(90));
     assert_eq!(settings.routing.leave_grace, Duration::from_secs(45));
     assert!(!settings.realtime.client_publish);

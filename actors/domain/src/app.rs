@@ -31,7 +31,7 @@ pub enum Marker {
 
 /// What is known about the client of a member in app mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Client {
+pub struct AppClient {
     pub(crate) since: Timestamp,
     /// The client is the June generation of the app. False if that is unknown.
     pub(crate) june: bool,

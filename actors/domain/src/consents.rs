@@ -47,7 +47,7 @@ impl ConsentRecord {
     }
 
     /// Whether the consent was given and not revoked since.
-    pub(crate) fn stands(&self) -> bool {
+    pub(crate) fn is_in_force(&self) -> bool {
         self.granted && self.revoked_at.is_none()
     }
 }
@@ -73,8 +73,8 @@ impl Consents {
     }
 
     /// The latest consent of a kind, if it stands.
-    pub(crate) fn standing(&self, kind: ConsentKind) -> Option<&ConsentRecord> {
-        self.list.iter().rev().find(|record| record.kind == kind && record.stands())
+    pub(crate) fn in_force(&self, kind: ConsentKind) -> Option<&ConsentRecord> {
+        self.list.iter().rev().find(|record| record.kind == kind && record.is_in_force())
     }
 
     /// What was decided about this version of the content.
@@ -91,7 +91,7 @@ impl Consents {
     }
 
     pub(super) fn revoke(&mut self, kind: ConsentKind, at: Timestamp) {
-        let standing = self.list.iter_mut().filter(|record| record.kind == kind && record.stands());
+        let standing = self.list.iter_mut().filter(|record| record.kind == kind && record.is_in_force());
         standing.for_each(|record| record.revoked_at = Some(at));
     }
 

@@ -62,7 +62,7 @@ pub struct Context<'a> {
     /// For what the events create.
     pub ids: &'a dyn Ids,
     /// The operator's limits.
-    pub settings: &'a Settings,
+    pub settings: &'a DomainSettings,
 }
 
 impl Context<'_> {
@@ -81,7 +81,7 @@ impl Context<'_> {
 
 /// The limits that an operator may set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct DomainSettings {
     /// Least time between two nudges of one partner.
     pub nudge_min_interval: Duration,
     /// How long an invitation can be accepted after it was sent.
@@ -98,7 +98,7 @@ pub struct Settings {
     pub app: AppSettings,
 }
 
-impl Settings {
+impl DomainSettings {
     /// Whether the caller is in app mode as soon as the caller is a member.
     pub fn serves_app(&self, caller: &Caller) -> bool {
         match self.app.mode {
@@ -112,7 +112,7 @@ impl Settings {
 const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
 
-impl Default for Settings {
+impl Default for DomainSettings {
     fn default() -> Self {
         Self {
             nudge_min_interval: Duration::from_secs(6 * HOUR),

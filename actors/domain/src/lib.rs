@@ -34,11 +34,11 @@ mod timer;
 pub mod view;
 
 pub use command::{Command, CreateSession};
-pub use context::{Actor, Caller, Context, Ids, Privacy, Settings};
+pub use context::{Actor, Caller, Context, DomainSettings, Ids, Privacy};
 pub use event::{Announcement, Audience, Event, EventBody, EventName};
 pub use query::Query;
 pub use rejection::{Code, Rejection};
-pub use rules::{BlockedReason, Listed};
+pub use rules::{BlockedReason, ListEntry};
 pub use session::Session;
 pub use timer::Timer;
 pub use view::Answer;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::Client,
+    app::AppClient,
     consents::{ConsentKind, Consents},
     empathy::Empathy,
     ids::{Seq, UserId},
@@ -46,7 +46,7 @@ pub(crate) struct Member {
     pub(crate) hides_activity: bool,
     /// Some if the member is in app mode.
     #[serde(default)]
-    pub(crate) client: Option<Client>,
+    pub(crate) client: Option<AppClient>,
     #[serde(default)]
     pub(crate) feel_heard_offered_at: Option<Timestamp>,
     /// The chat item that the member's client saw last.

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tandem_actors::{
     domain::time::Timestamp,
     ports::{Clock, Uptime},
-    settling::Settling,
+    settling::SettledClock,
 };
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ pub struct SimulatedClock {
     origin: i64,
     /// The error of the wall clock, in milliseconds.
     wrong_by: AtomicI64,
-    settling: Mutex<Option<Settling>>,
+    settling: Mutex<Option<SettledClock>>,
 }
 
 impl SimulatedClock {
@@ -35,7 +35,7 @@ impl SimulatedClock {
 
     /// `known` is the settled time of the run before.
     pub fn settle(&self, known: Option<Timestamp>) {
-        *self.settling.lock() = Some(Settling::new(known, self.now(), self.uptime(), BELIEVED_AFTER));
+        *self.settling.lock() = Some(SettledClock::new(known, self.now(), self.uptime(), BELIEVED_AFTER));
     }
 
     /// The true time, in milliseconds since 1970.

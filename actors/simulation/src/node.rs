@@ -14,13 +14,13 @@ use tandem::push::{Devices, ExplainedPush, Platform, PushSettings, Pusher, Regis
 use tandem_actors::{
     Arbiters, Coordinator,
     domain::{
-        Settings,
+        DomainSettings,
         app::{AppMode, AppSettings},
         ids::{Seq, SessionId, UserId},
         routing::WhenAbsent,
     },
     failpoint,
-    journal::{self, Journal, Taken, Writer},
+    journal::{self, Journal, NextGroup, Writer},
     keys::Key,
     ports::{
         BoxFuture, Claim, Clock, Commit, Direction, OwnerEpoch, PresenceChange, PresenceSink, Push, Store, StoreError,
@@ -272,18 +272,18 @@ fn journal_options() -> JournalOptions {
     }
 }
 
-fn journal_limits() -> journal::Limits {
-    journal::Limits { group: 16, ..journal::Limits::default() }
+fn journal_limits() -> journal::QueueLimits {
+    journal::QueueLimits { group: 16, ..journal::QueueLimits::default() }
 }
 
-pub fn domain_settings() -> Settings {
-    Settings {
+pub fn domain_settings() -> DomainSettings {
+    DomainSettings {
         nudge_min_interval: Duration::from_secs(60),
         invitation_ttl: Duration::from_secs(600),
         invitation_resend_interval: Duration::from_secs(60),
         abandon_after: Duration::from_secs(7_200),
         app: AppSettings { mode: AppMode::Off, ..AppSettings::default() },
-        ..Settings::default()
+        ..DomainSettings::default()
     }
 }
 
@@ -367,9 +367,9 @@ impl Writing {
         let slow = self.world.plan.has(Fault::SlowDisk);
         loop {
             match writer.take() {
-                Taken::Nothing => arrived.notified().await,
-                Taken::Closed => return,
-                Taken::Group => {
+                NextGroup::Nothing => arrived.notified().await,
+                NextGroup::Closed => return,
+                NextGroup::Group => {
                     self.wait_for_disk(slow, &mut chance).await;
                     if let Err(error) = writer.write() {
                         self.world.note(|| format!("the store failed: {error}"), &[]);

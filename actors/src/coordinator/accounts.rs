@@ -12,7 +12,7 @@ use crate::{
         command::Rename,
         ids::{SessionId, UserId},
     },
-    messages::{Message, Refusal},
+    messages::{Refusal, SessionMessage},
     ports::{Change, Direction, StoreError},
     rows::{
         keys::{self, Key},
@@ -128,7 +128,7 @@ impl Coordinator {
         let sessions: BTreeSet<_> = rows.iter().filter_map(|(key, _)| keys::session_of_account_work(key)).collect();
         for session in &sessions {
             // A session that still cannot do it is reminded again.
-            let _ = self.supervisor.send(session, Message::AccountWork);
+            let _ = self.supervisor.send(session, SessionMessage::AccountWork);
         }
         Ok(if rows.len() < PAGE { None } else { rows.pop().map(|(key, _)| key) })
     }

@@ -9,7 +9,7 @@ use crate::{
         command::Issuer,
         ids::{self, SessionId, UserId},
     },
-    messages::{IdempotencyKey, Message, Order, Refusal, Reply},
+    messages::{CommandReply, IdempotencyKey, Order, Refusal, SessionMessage},
     trace::Trace,
 };
 
@@ -21,14 +21,17 @@ impl Coordinator {
         caller: Caller,
         create: CreateSession,
         key: Option<IdempotencyKey>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<CommandReply, Refusal> {
         let session = match &key {
             Some(key) => derived_id(&caller.id, key),
             None => self.fresh_id()?,
         };
         let order = |reply| {
             let trace = Trace::of_command(&session, "create");
-            Message::Create { create: create.clone(), order: Order { caller: caller.clone(), key, trace, reply } }
+            SessionMessage::Create {
+                create: create.clone(),
+                order: Order { caller: caller.clone(), key, trace, reply },
+            }
         };
         let Some(person) = create.person() else {
             let _reservation = self.reservation_for(&session, &caller.id)?;
@@ -40,7 +43,7 @@ impl Coordinator {
         {
             if self.deps.domain.serves_app(&caller) && self.is_member(&live, &caller.id)? {
                 let data = self.query(&live, &caller.id, Query::ExistingSession).await?;
-                return Ok(Reply { created: false, data, replayed: false });
+                return Ok(CommandReply { created: false, data, replayed: false });
             }
             let message = "there is a live session with this person already";
             let details = serde_json::json!({ "sessionId": live, "existingSessionId": live });
@@ -75,7 +78,7 @@ impl Coordinator {
         caller: Caller,
         command: Command,
         key: Option<IdempotencyKey>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<CommandReply, Refusal> {
         match command.issuer() {
             Issuer::InvitedPerson => return self.answer_invitation(session, caller, command, key).await,
             Issuer::Participant => {}
@@ -95,7 +98,7 @@ impl Coordinator {
         caller: Caller,
         command: Command,
         key: Option<IdempotencyKey>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<CommandReply, Refusal> {
         let joins = command == Command::AcceptInvitation && self.membership(session, &caller.id)?.is_none();
         let _reservation = if joins { Some(self.reserve_session(&caller.id)?) } else { None };
         let unavailable = match self.order(session, caller.clone(), command.clone(), key).await {

@@ -29,13 +29,13 @@ pub use self::{
     erasure::Erasure,
     list::{ListFilter, SessionsPage},
     maintenance::stored_time,
-    oversight::Overseen,
+    oversight::SessionOverview,
 };
 use self::{pairs::PairLocks, quota::Reservations};
 use crate::{
     domain::{Caller, Command, ids::SessionId},
     journal::Obstacle,
-    messages::{IdempotencyKey, Message, Order, Refusal, Reply, ReplyTo},
+    messages::{CommandReply, IdempotencyKey, Order, Refusal, ReplyTo, SessionMessage},
     ports::Store,
     session::{self, SessionDeps},
     supervisor::{Arbiters, Quarantine, SupervisionLimits, Supervisor},
@@ -63,7 +63,11 @@ impl Coordinator {
         &*self.deps.store
     }
 
-    async fn ask<T>(&self, session: &SessionId, message: impl FnOnce(ReplyTo<T>) -> Message) -> Result<T, Refusal> {
+    async fn ask<T>(
+        &self,
+        session: &SessionId,
+        message: impl FnOnce(ReplyTo<T>) -> SessionMessage,
+    ) -> Result<T, Refusal> {
         let (reply, answer) = oneshot::channel();
         self.supervisor.send(session, message(reply))?;
         self.wait_for(answer).await
@@ -91,9 +95,9 @@ impl Coordinator {
         caller: Caller,
         command: Command,
         key: Option<IdempotencyKey>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<CommandReply, Refusal> {
         let trace = Trace::of_command(session, (&command).into());
-        self.ask(session, |reply| Message::Command { command, order: Order { caller, key, trace, reply } }).await
+        self.ask(session, |reply| SessionMessage::Command { command, order: Order { caller, key, trace, reply } }).await
     }
 
     /// Releases a session from quarantine and activates it. `Ok(false)` if it was not in quarantine.
@@ -103,7 +107,7 @@ impl Coordinator {
     pub async fn try_release(&self, session: &SessionId) -> Result<bool, Refusal> {
         let released = self.release(session);
         if released {
-            self.ask(session, |reply| Message::Ping { reply }).await?;
+            self.ask(session, |reply| SessionMessage::Ping { reply }).await?;
         }
         Ok(released)
     }

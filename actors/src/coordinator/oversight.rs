@@ -12,7 +12,7 @@ use crate::{
         routing::Presence,
         view::Oversight,
     },
-    messages::{Message, PartnerPresence},
+    messages::{PartnerPresence, SessionMessage},
     ports::{PresenceMember, StoreError},
     rows::{keys, records::Membership},
     stored,
@@ -24,7 +24,7 @@ const PRESENCE_WITHIN: Duration = Duration::from_millis(300);
 
 /// What the operator sees of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Overseen {
+pub struct SessionOverview {
     /// The session's durable state.
     pub state: Oversight,
     /// The record that cannot be read. The state is the one before it.
@@ -44,10 +44,10 @@ impl Coordinator {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn oversee(&self, session: &SessionId) -> Result<Option<Overseen>, StoreError> {
+    pub async fn oversee(&self, session: &SessionId) -> Result<Option<SessionOverview>, StoreError> {
         let stored = stored::read(self.store(), session)?;
         let Some(state) = stored.session.map(|session| session.oversight()) else { return Ok(None) };
-        Ok(Some(Overseen {
+        Ok(Some(SessionOverview {
             damage: stored.damage.map(|damage| damage.to_string()),
             awake: self.supervisor.is_awake(session),
             quarantine: self.quarantine(session),
@@ -62,7 +62,7 @@ impl Coordinator {
         if self.supervisor.is_awake(session) {
             let (reply, answer) = oneshot::channel();
             // The inbox may be full. Then presence stays unknown.
-            drop(self.supervisor.send(session, Message::WhoIsPresent { reply }));
+            drop(self.supervisor.send(session, SessionMessage::WhoIsPresent { reply }));
             return match tokio::time::timeout(PRESENCE_WITHIN, answer).await {
                 Ok(Ok(known)) => known,
                 Ok(Err(_)) | Err(_) => Vec::new(),

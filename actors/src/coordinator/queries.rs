@@ -11,7 +11,7 @@ use crate::{
         ids::{InvitationId, Seq, SessionId, UserId},
         view,
     },
-    messages::{Message, Reader, Refusal},
+    messages::{Reader, Refusal, SessionMessage},
     rows::keys,
     session::reads::to_json,
     stored,
@@ -53,7 +53,7 @@ impl Coordinator {
         viewer: &UserId,
         query: Query,
     ) -> Result<Bytes, Refusal> {
-        self.ask(session, |reply| Message::Query { viewer: Some(viewer.clone()), query, reader, reply }).await
+        self.ask(session, |reply| SessionMessage::Query { viewer: Some(viewer.clone()), query, reader, reply }).await
     }
 
     /// The public view of an invitation, for every holder of its id, also while its session cannot answer.
@@ -69,7 +69,7 @@ impl Coordinator {
         query: Query,
     ) -> Result<Bytes, Refusal> {
         let reader = Reader::Client;
-        match self.ask(session, |reply| Message::Query { viewer: viewer.cloned(), query, reader, reply }).await {
+        match self.ask(session, |reply| SessionMessage::Query { viewer: viewer.cloned(), query, reader, reply }).await {
             Err(Refusal::Unavailable { .. }) => {
                 let known = self.read_for_members(session)?;
                 let known = known.ok_or_else(|| Refusal::from(Rejection::no_such_invitation()))?;
@@ -120,7 +120,7 @@ impl Coordinator {
             let page = stored::events_page(self.store(), &known.session, viewer, &known.erased, after, limit)?;
             return to_json(&page);
         }
-        self.ask(session, |reply| Message::Events { viewer: viewer.clone(), after, limit, reader, reply }).await
+        self.ask(session, |reply| SessionMessage::Events { viewer: viewer.clone(), after, limit, reader, reply }).await
     }
 
     /// The refusal for a session of which nothing can be shown.
@@ -136,6 +136,6 @@ impl Coordinator {
         if !self.is_member(session, user)? {
             return Err(Rejection::no_such_session().into());
         }
-        self.ask(session, |reply| Message::Heartbeat { user: user.clone(), active, reply }).await
+        self.ask(session, |reply| SessionMessage::Heartbeat { user: user.clone(), active, reply }).await
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         time::Timestamp,
     },
     journal::CommitError,
-    messages::{Message, Removal},
+    messages::{Removal, SessionMessage},
     ports::{Change, Direction, StoreError},
     rows::{
         keys::{self, Key},
@@ -100,7 +100,7 @@ impl Coordinator {
     async fn remove_some(&self, due: &[(Timestamp, SessionId)], before: Timestamp, removals: &mut Removals) {
         let asked = due.iter().map(async |(known, id)| {
             let known = *known;
-            (id, self.ask(id, |reply| Message::Remove { known, before, reply }).await)
+            (id, self.ask(id, |reply| SessionMessage::Remove { known, before, reply }).await)
         });
         for (id, outcome) in join_all(asked).await {
             match outcome {

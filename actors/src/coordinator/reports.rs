@@ -6,17 +6,17 @@ use tokio::sync::oneshot;
 use super::Coordinator;
 use crate::{
     domain::ids::{Seq, SessionId, UserId},
-    messages::{Message, PushNeed},
+    messages::{PushNeed, SessionMessage},
     ports::{BoxFuture, PresenceChange, PresenceSink, PushCheck, PushVerdict},
 };
 
 impl PresenceSink for Coordinator {
     fn presence(&self, session: &SessionId, change: PresenceChange) {
-        self.supervisor.send_if_awake(session, Message::Presence(change));
+        self.supervisor.send_if_awake(session, SessionMessage::Presence(change));
     }
 
     fn delivered(&self, session: &SessionId, user: &UserId, seq: Seq) {
-        self.supervisor.send_if_awake(session, Message::Delivered { user: user.clone(), seq });
+        self.supervisor.send_if_awake(session, SessionMessage::Delivered { user: user.clone(), seq });
     }
 }
 
@@ -25,7 +25,7 @@ impl PushCheck for Coordinator {
         let (coordinator, session, user) = (self.clone(), session.clone(), user.clone());
         Box::pin(async move {
             let (reply, need) = oneshot::channel();
-            let ask = Message::CheckPush { user: user.clone(), seq, reply };
+            let ask = SessionMessage::CheckPush { user: user.clone(), seq, reply };
             if coordinator.supervisor.send(&session, ask).is_err() {
                 return PushVerdict::Later;
             }

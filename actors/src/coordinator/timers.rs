@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::Coordinator;
 use crate::{
     domain::{Timer, ids::SessionId, time::Timestamp},
-    messages::Message,
+    messages::SessionMessage,
     ports::StoreError,
     rows::{
         keys,
@@ -26,7 +26,7 @@ const AT_ONCE: usize = PAGE;
 const SEND_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// When each timer was sent.
-type Sent = HashMap<(SessionId, Timer, Timestamp), Instant>;
+type SentTimers = HashMap<(SessionId, Timer, Timestamp), Instant>;
 
 /// What is left after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +46,9 @@ impl Coordinator {
         for page in pages(self.store(), keys::outboxes()) {
             let page = page?;
             for session in page.iter().filter_map(|(key, _)| keys::session_of_outbox(key)) {
-                // The supervisor refuses only what it looks after itself: a quarantine, or a full inbox of an awake
-                // session.
-                let _ = self.supervisor.send(&session, Message::Drain);
+                // The supervisor refuses only a session in quarantine, or an awake session with a full inbox. Neither
+                // needs to be woken.
+                let _ = self.supervisor.send(&session, SessionMessage::Drain);
                 woken += 1;
             }
             if page.len() == PAGE {
@@ -60,7 +60,7 @@ impl Coordinator {
 
     /// Runs until the process ends.
     pub(super) async fn run_timers(&self) {
-        let mut sent = Sent::new();
+        let mut sent = SentTimers::new();
         loop {
             let turn = self.send_due_timers(&mut sent).unwrap_or_else(|error| {
                 tracing::error!(%error, "timers cannot be read");
@@ -70,9 +70,9 @@ impl Coordinator {
         }
     }
 
-    /// Sends due timers to their sessions. A row that is still there belongs to a timer that is not done: it is sent
-    /// once, and again after [`SEND_AGAIN_AFTER`].
-    fn send_due_timers(&self, sent: &mut Sent) -> Result<Turn, StoreError> {
+    /// Sends due timers to their sessions. A timer has a row until it is done. It is sent once, and again after
+    /// [`SEND_AGAIN_AFTER`].
+    fn send_due_timers(&self, sent: &mut SentTimers) -> Result<Turn, StoreError> {
         sent.retain(|_, at| at.elapsed() < SEND_AGAIN_AFTER);
         // A timer may end a session for good, so it goes by the settled time: a jump of the clock ends nothing at
         // once.
@@ -88,7 +88,7 @@ impl Coordinator {
                 let due = (session, timer, at);
                 let is_sent = sent.contains_key(&due);
                 // A session in quarantine takes none, and does not hold up the others.
-                if !is_sent && self.supervisor.send(&due.0, Message::Due { timer, at, now }).is_err() {
+                if !is_sent && self.supervisor.send(&due.0, SessionMessage::Due { timer, at, now }).is_err() {
                     continue;
                 }
                 sent.entry(due).or_insert_with(Instant::now);

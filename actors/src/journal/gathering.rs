@@ -11,18 +11,18 @@ use std::time::Duration;
 pub(super) const PATIENCE: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Default)]
-pub(super) struct Gathering {
-    /// Commits of the last group, and those that waited when it was durable.
+pub(super) struct GroupGathering {
+    /// The commits of the last group, and those that waited when it became durable.
     present: usize,
 }
 
-impl Gathering {
+impl GroupGathering {
     pub(super) fn written(&mut self, group: usize, waiting: usize) {
         self.present = group + waiting;
     }
 
     /// The number of commits that the writer waits for.
-    pub(super) fn enough(&self) -> usize {
+    pub(super) fn target(&self) -> usize {
         (self.present * 4 / 5).max(1)
     }
 }
@@ -33,22 +33,22 @@ mod tests {
 
     #[test]
     fn a_group_waits_for_most_recent_clients_and_a_single_client_never_waits() {
-        let mut gathering = Gathering::default();
-        assert_eq!(gathering.enough(), 1);
-        for (group, waiting, enough) in [(1, 0, 1), (1, 1, 1), (51, 13, 51), (3, 0, 2)] {
+        let mut gathering = GroupGathering::default();
+        assert_eq!(gathering.target(), 1);
+        for (group, waiting, target) in [(1, 0, 1), (1, 1, 1), (51, 13, 51), (3, 0, 2)] {
             gathering.written(group, waiting);
-            assert_eq!(gathering.enough(), enough);
+            assert_eq!(gathering.target(), target);
         }
     }
 
     #[test]
     fn groups_do_not_grow_for_ever_if_commits_come_at_random() {
-        let mut gathering = Gathering::default();
+        let mut gathering = GroupGathering::default();
         let during_a_flush = 10;
         let mut group = 1;
         for _ in 0..100 {
             gathering.written(group, during_a_flush);
-            group = gathering.enough().max(during_a_flush);
+            group = gathering.target().max(during_a_flush);
         }
         assert!(group <= 4 * during_a_flush, "{group}");
     }

@@ -20,10 +20,10 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use self::{obstacle::DiskState, waiting::Waiting};
+use self::{obstacle::DiskState, waiting::WaitingCommits};
 pub use self::{
     obstacle::Obstacle,
-    writer::{Taken, Writer},
+    writer::{NextGroup, Writer},
 };
 use crate::ports::{Change, Commit, Store, StoreError};
 
@@ -46,7 +46,7 @@ pub type Done = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 
 /// The limits of the queue and of one group.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct QueueLimits {
     /// Commits that may wait. Beyond that, [`Journal::has_room`] is false.
     pub queue: usize,
     /// The bytes of all waiting commits.
@@ -59,7 +59,7 @@ pub struct Limits {
     pub stall_after: Duration,
 }
 
-impl Default for Limits {
+impl Default for QueueLimits {
     fn default() -> Self {
         Self {
             queue: 16_384,
@@ -72,7 +72,7 @@ impl Default for Limits {
 }
 
 struct Queue {
-    waiting: Waiting,
+    waiting: WaitingCommits,
     closed: bool,
     /// The writer sleeps until so many commits wait; `None` if it does not sleep.
     wake_at: Option<usize>,
@@ -97,12 +97,12 @@ struct Shared {
     flushes: AtomicU64,
     commits: AtomicU64,
     disk: DiskState,
-    limits: Limits,
+    limits: QueueLimits,
 }
 
 impl Shared {
     /// Updates the counters that are read without the lock.
-    fn update_counters(&self, waiting: &Waiting) {
+    fn update_counters(&self, waiting: &WaitingCommits) {
         self.length.store(waiting.len(), Ordering::Relaxed);
         self.bytes.store(waiting.bytes(), Ordering::Relaxed);
     }
@@ -139,7 +139,7 @@ impl Journal {
     /// If the system gives no thread.
     pub fn start(
         store: Arc<dyn Store>,
-        limits: Limits,
+        limits: QueueLimits,
         on_failure: impl FnOnce(&StoreError) + Send + 'static,
     ) -> std::io::Result<(Journal, JoinHandle<()>)> {
         let (journal, writer) = Self::new(store, limits, None);
@@ -151,7 +151,7 @@ impl Journal {
     /// that has found none.
     pub fn stepped(
         store: Arc<dyn Store>,
-        limits: Limits,
+        limits: QueueLimits,
         arrived: impl Fn() + Send + Sync + 'static,
     ) -> (Journal, Writer) {
         Self::new(store, limits, Some(Box::new(arrived)))
@@ -159,11 +159,11 @@ impl Journal {
 
     fn new(
         store: Arc<dyn Store>,
-        limits: Limits,
+        limits: QueueLimits,
         on_arrival: Option<Box<dyn Fn() + Send + Sync>>,
     ) -> (Journal, Writer) {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue { waiting: Waiting::default(), closed: false, wake_at: Some(1) }),
+            queue: Mutex::new(Queue { waiting: WaitingCommits::default(), closed: false, wake_at: Some(1) }),
             arrived: Condvar::new(),
             on_arrival,
             length: AtomicUsize::new(0),

@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 
-use super::{Done, Limits};
+use super::{Done, QueueLimits};
 use crate::ports::{Change, Commit};
 
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct WaitingCommits {
     commits: VecDeque<(Commit, Done)>,
     bytes: usize,
 }
 
-impl Waiting {
+impl WaitingCommits {
     pub(super) fn len(&self) -> usize {
         self.commits.len()
     }
@@ -29,8 +29,8 @@ impl Waiting {
         self.commits.push_back((commit, done));
     }
 
-    /// Takes the commits that are written next, at least one.
-    pub(super) fn take_group(&mut self, limits: &Limits, commits: &mut Vec<Commit>, waiters: &mut Vec<Done>) {
+    /// Takes the commits of the next group, at least one.
+    pub(super) fn take_group(&mut self, limits: &QueueLimits, commits: &mut Vec<Commit>, waiters: &mut Vec<Done>) {
         let mut bytes = 0;
         while commits.len() < limits.group
             && let Some(next) = self.commits.front().map(|(commit, _)| size(commit))
@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn a_group_is_limited_in_commits_and_bytes_but_has_at_least_one_commit() {
-        let limits = Limits { group: 3, group_bytes: 10_000, ..Limits::default() };
-        let mut waiting = Waiting::default();
+        let limits = QueueLimits { group: 3, group_bytes: 10_000, ..QueueLimits::default() };
+        let mut waiting = WaitingCommits::default();
         for bytes in [10, 10, 10, 10, 6_000, 6_000, 50_000, 10] {
             waiting.push(commit(bytes), Box::new(|_| ()));
         }

@@ -8,15 +8,15 @@ use std::{
 use parking_lot::MutexGuard;
 
 use super::{
-    CommitError, Done, Limits, Queue, Shared,
-    gathering::{self, Gathering},
+    CommitError, Done, Queue, QueueLimits, Shared,
+    gathering::{self, GroupGathering},
 };
 use crate::ports::{Commit, Store, StoreError, StoreFault, Verdict};
 
 /// What [`Writer::take`] has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// A group, which is to be written.
+pub enum NextGroup {
+    /// A group to be written.
     Group,
     /// Nothing waits.
     Nothing,
@@ -28,14 +28,14 @@ pub enum Taken {
 pub struct Writer {
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
-    gathering: Gathering,
+    gathering: GroupGathering,
     commits: Vec<Commit>,
     waiters: Vec<Done>,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, store: Arc<dyn Store>) -> Self {
-        Self { shared, store, gathering: Gathering::default(), commits: Vec::new(), waiters: Vec::new() }
+        Self { shared, store, gathering: GroupGathering::default(), commits: Vec::new(), waiters: Vec::new() }
     }
 
     pub(super) fn run(mut self, on_failure: impl FnOnce(&StoreError)) {
@@ -53,9 +53,9 @@ impl Writer {
         loop {
             self.gather(&mut queue);
             match self.take_from(&mut queue) {
-                Taken::Group => return true,
-                Taken::Closed => return false,
-                Taken::Nothing => shared.arrived.wait(&mut queue),
+                NextGroup::Group => return true,
+                NextGroup::Closed => return false,
+                NextGroup::Nothing => shared.arrived.wait(&mut queue),
             }
         }
     }
@@ -65,8 +65,8 @@ impl Writer {
         if queue.waiting.is_empty() {
             return;
         }
-        let Limits { group, group_bytes, .. } = self.shared.limits;
-        let enough = self.gathering.enough().min(group);
+        let QueueLimits { group, group_bytes, .. } = self.shared.limits;
+        let enough = self.gathering.target().min(group);
         let deadline = Instant::now() + gathering::PATIENCE;
         while queue.waiting.len() < enough && queue.waiting.bytes() < group_bytes && !queue.closed {
             queue.wake_at = Some(enough);
@@ -78,20 +78,20 @@ impl Writer {
     }
 
     /// Takes the next group. [`Writer::write`] must follow if there is one.
-    pub fn take(&mut self) -> Taken {
+    pub fn take(&mut self) -> NextGroup {
         let shared = self.shared.clone();
         self.take_from(&mut shared.queue.lock())
     }
 
-    fn take_from(&mut self, queue: &mut Queue) -> Taken {
+    fn take_from(&mut self, queue: &mut Queue) -> NextGroup {
         if queue.waiting.is_empty() {
             queue.wake_at = Some(1);
-            return if queue.closed { Taken::Closed } else { Taken::Nothing };
+            return if queue.closed { NextGroup::Closed } else { NextGroup::Nothing };
         }
         queue.waiting.take_group(&self.shared.limits, &mut self.commits, &mut self.waiters);
         self.shared.update_counters(&queue.waiting);
         self.shared.disk.write_begins();
-        Taken::Group
+        NextGroup::Group
     }
 
     /// Writes the group that was taken, and calls the callbacks of its commits.

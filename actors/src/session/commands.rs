@@ -3,7 +3,7 @@
 use actix::Context as ActorContext;
 use bytes::Bytes;
 
-use super::{Held, SessionActor, commit::CommitDraft, reads::to_json, replay::Admission, rows::Followed};
+use super::{Held, SessionActor, commit::CommitDraft, reads::to_json, replay::Admission, rows::RowEffects};
 use crate::{
     domain::{
         Actor, Caller, Code, Command, Context, CreateSession, Event, Rejection, Session, Timer,
@@ -13,7 +13,7 @@ use crate::{
         view,
     },
     failpoint,
-    messages::{Message, Order, Refusal, Reply},
+    messages::{CommandReply, Order, Refusal, SessionMessage},
     ports::{Change, Direction, StoreError},
     rows::{
         keys,
@@ -28,7 +28,7 @@ impl SessionActor {
         let order = match self.admit(order) {
             Admission::Fresh(order) => order,
             Admission::Unflushed(order) => {
-                return self.gate.hold(Held::Retry(Box::new(Message::Create { create, order })));
+                return self.gate.hold(Held::Retry(Box::new(SessionMessage::Create { create, order })));
             }
             Admission::Decided(order, stored) => {
                 return self.replay(order, &stored, |session, _, context| {
@@ -73,7 +73,7 @@ impl SessionActor {
         let order = match self.admit(order) {
             Admission::Fresh(order) => order,
             Admission::Unflushed(order) => {
-                return self.gate.hold(Held::Retry(Box::new(Message::Command { command, order })));
+                return self.gate.hold(Held::Retry(Box::new(SessionMessage::Command { command, order })));
             }
             Admission::Decided(order, stored) => {
                 return self.replay(order, &stored, |session, events, context| {
@@ -85,7 +85,7 @@ impl SessionActor {
         let erasure = matches!(command, Command::EraseAccount);
         if erasure && !self.gate.is_open() {
             // An erasure rewrites the log as the store shows it, so the store has to show all of it.
-            return self.gate.hold(Held::Retry(Box::new(Message::Command { command, order })));
+            return self.gate.hold(Held::Retry(Box::new(SessionMessage::Command { command, order })));
         }
         if let Command::Viewed(viewed) = &mut command
             && !self.gate.is_open()
@@ -201,7 +201,7 @@ impl SessionActor {
         }
         failpoint::reach(self.inbox.session(), "after_apply");
         let Some(session) = &self.session else { return };
-        let Followed { left, members_changed } = self.rows.follow(session, &self.deps.domain, &mut draft.changes);
+        let RowEffects { left, members_changed } = self.rows.follow(session, &self.deps.domain, &mut draft.changes);
         draft.left.extend(left);
         if members_changed && std::mem::take(&mut self.members_listed) {
             self.inbox.list_members(Vec::new());
@@ -233,7 +233,7 @@ impl SessionActor {
                 return self.commit(draft, last, None, ctx);
             }
         };
-        let answer = Reply { created, data, replayed: false };
+        let answer = CommandReply { created, data, replayed: false };
         // A command without events may be repeated: there is nothing to do twice.
         if let (Some(key), Some(events)) = (&key, events) {
             let stored = StoredAnswer::decided(self.inbox.session(), key, created, events, self.deps.clock.settled());

@@ -8,7 +8,7 @@ use crate::{
     domain::ids::{Seq, UserId},
     failpoint,
     journal::CommitError,
-    messages::{Order, Refusal, Reply, ReplyTo},
+    messages::{CommandReply, Order, Refusal, ReplyTo},
     ports::{Change, Commit, Fence},
     rows::{keys, records},
     supervisor::Wake,
@@ -46,7 +46,7 @@ impl SessionActor {
         &mut self,
         mut draft: CommitDraft,
         last: Option<Seq>,
-        release: Option<(ReplyTo<Reply>, Reply)>,
+        release: Option<(ReplyTo<CommandReply>, CommandReply)>,
         ctx: &mut ActorContext<Self>,
     ) {
         if draft.announced {

@@ -76,7 +76,7 @@ pub struct SessionDeps {
     /// Set once the push sender runs. At its start it finds the jobs that were committed before.
     pub push: OnceLock<Arc<dyn Push>>,
     /// The settings of the domain.
-    pub domain: domain::Settings,
+    pub domain: domain::DomainSettings,
     /// The settings of delivery.
     pub delivery: DeliverySettings,
     /// The settings of residency.

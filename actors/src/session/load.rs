@@ -14,11 +14,11 @@ use crate::{
     failpoint,
     ports::{OwnerEpoch, Store, StoreError},
     rows::{keys, records},
-    stored::{self, Damage, Stored, idempotency::PendingKeys},
+    stored::{self, Damage, StoredSession, idempotency::PendingKeys},
     supervisor::{ExitGuard, ExitStatus, Inbox},
 };
 
-struct Loaded {
+struct LoadedSession {
     epoch: OwnerEpoch,
     session: Option<Session>,
     snapshot_seq: u64,
@@ -73,12 +73,12 @@ impl SessionActor {
     }
 }
 
-fn load(store: &dyn Store, id: &SessionId) -> Result<Loaded, Unreadable> {
+fn load(store: &dyn Store, id: &SessionId) -> Result<LoadedSession, Unreadable> {
     let claim = store.claim(id)?;
     if claim.head == 0 {
-        return Ok(Loaded { epoch: claim.epoch, session: None, snapshot_seq: 0, outbox: None });
+        return Ok(LoadedSession { epoch: claim.epoch, session: None, snapshot_seq: 0, outbox: None });
     }
-    let Stored { session, snapshot_seq, damage } = stored::read(store, id)?;
+    let StoredSession { session, snapshot_seq, damage } = stored::read(store, id)?;
     // An unreadable snapshot does no harm if the events give the whole state.
     let whole = session.as_ref().map_or(0, Session::seq) == claim.head;
     if let Some(damage) = damage.filter(|_| !whole) {
@@ -92,7 +92,7 @@ fn load(store: &dyn Store, id: &SessionId) -> Result<Loaded, Unreadable> {
         Ok(outbox) => outbox,
         Err(error) => return Err(Unreadable::Damaged(Damage { record: "outbox".into(), problem: error.to_string() })),
     };
-    Ok(Loaded { epoch: claim.epoch, session, snapshot_seq, outbox })
+    Ok(LoadedSession { epoch: claim.epoch, session, snapshot_seq, outbox })
 }
 
 /// Why a session cannot be loaded.

@@ -43,7 +43,7 @@ use crate::{
         ids::{Seq, UserId},
         time::Timestamp,
     },
-    messages::Message,
+    messages::SessionMessage,
     ports::OwnerEpoch,
     stored::{self, idempotency::PendingKeys},
     supervisor::{ActorFactory, ExitGuard, ExitStatus, Inbox, Next, Wake},
@@ -54,7 +54,7 @@ enum Held {
     /// An answer or a refusal that shows the change.
     Answer(Box<dyn FnOnce() + Send>),
     /// A message that can only be handled once the store shows all commits.
-    Retry(Box<Message>),
+    Retry(Box<SessionMessage>),
     /// Everything up to this event may be published.
     Deliver(Seq),
     /// Push jobs were written.
@@ -83,7 +83,7 @@ pub(crate) struct SessionActor {
     outbox: Outbox,
     delivery: delivery::DeliveryState,
     /// What each partner is known to have seen, beyond what they said with `viewed`.
-    seen: BTreeMap<UserId, seen::Seen>,
+    seen: BTreeMap<UserId, seen::SeenEvents>,
     snapshot_seq: Seq,
     gaps: compaction::KnownGaps,
     rewritten: rewritten::RewrittenRows,
@@ -195,29 +195,31 @@ impl SessionActor {
         }
     }
 
-    fn receive(&mut self, message: Message, ctx: &mut Context<Self>) {
-        if let Message::WhoIsPresent { reply } = message {
+    fn receive(&mut self, message: SessionMessage, ctx: &mut Context<Self>) {
+        if let SessionMessage::WhoIsPresent { reply } = message {
             return drop(reply.send(self.partners_present()));
         }
         self.passivating = false;
         self.active_at = Instant::now();
         match message {
-            Message::WhoIsPresent { .. } => {}
-            Message::Create { create, order } => self.create(create, order, ctx),
-            Message::Command { command, order } => self.command(command, order, ctx),
-            Message::Due { timer, at, now } => self.due(timer, at, now, ctx),
-            Message::Query { viewer, query, reader, reply } => self.query(viewer.as_ref(), query, reader, reply, ctx),
-            Message::Events { viewer, after, limit, reader, reply } => {
+            SessionMessage::WhoIsPresent { .. } => {}
+            SessionMessage::Create { create, order } => self.create(create, order, ctx),
+            SessionMessage::Command { command, order } => self.command(command, order, ctx),
+            SessionMessage::Due { timer, at, now } => self.due(timer, at, now, ctx),
+            SessionMessage::Query { viewer, query, reader, reply } => {
+                self.query(viewer.as_ref(), query, reader, reply, ctx);
+            }
+            SessionMessage::Events { viewer, after, limit, reader, reply } => {
                 self.events(viewer, after, limit, reader, reply);
             }
-            Message::AccountWork => self.account_work(ctx),
-            Message::Ping { reply } => drop(reply.send(Ok(()))),
-            Message::Heartbeat { user, active, reply } => self.heartbeat(user, active, reply, ctx),
-            Message::Presence(change) => self.presence_changed(change, None, ctx),
-            Message::Delivered { user, seq } => self.received(&user, seq),
-            Message::CheckPush { user, seq, reply } => self.check_push(user, seq, reply, ctx),
-            Message::Remove { known, before, reply } => self.remove(known, before, reply, ctx),
-            Message::Drain => {}
+            SessionMessage::AccountWork => self.account_work(ctx),
+            SessionMessage::Ping { reply } => drop(reply.send(Ok(()))),
+            SessionMessage::Heartbeat { user, active, reply } => self.heartbeat(user, active, reply, ctx),
+            SessionMessage::Presence(change) => self.presence_changed(change, None, ctx),
+            SessionMessage::Delivered { user, seq } => self.received(&user, seq),
+            SessionMessage::CheckPush { user, seq, reply } => self.check_push(user, seq, reply, ctx),
+            SessionMessage::Remove { known, before, reply } => self.remove(known, before, reply, ctx),
+            SessionMessage::Drain => {}
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
         ids::{Seq, UserId},
         view::{self, EventsPage},
     },
-    messages::{Message, Reader, Refusal, ReplyTo},
+    messages::{Reader, Refusal, ReplyTo, SessionMessage},
     stored::{self, nicknames},
 };
 
@@ -52,7 +52,13 @@ impl SessionActor {
     pub(super) fn events(&mut self, viewer: UserId, after: Seq, limit: usize, reader: Reader, reply: ReplyTo<Bytes>) {
         if self.is_rewriting() {
             // The answer would leave after an erasure, with the erased words.
-            return self.gate.hold(Held::Retry(Box::new(Message::Events { viewer, after, limit, reader, reply })));
+            return self.gate.hold(Held::Retry(Box::new(SessionMessage::Events {
+                viewer,
+                after,
+                limit,
+                reader,
+                reply,
+            })));
         }
         let page = self.events_page(&viewer, after, limit);
         if let (Ok(page), Reader::Client) = (&page, reader) {

@@ -8,7 +8,7 @@ use super::{Held, SessionActor, commit::CommitDraft};
 use crate::{
     domain::{Session, ids::UserId, time::Timestamp},
     failpoint,
-    messages::{Message, Refusal, Removal, ReplyTo},
+    messages::{Refusal, Removal, ReplyTo, SessionMessage},
     ports::{Change, StoreError},
     rows::{
         keys::{self, Key},
@@ -38,7 +38,7 @@ impl SessionActor {
         }
         if !self.gate.is_open() {
             // What is deleted is what the store shows, so it has to show all of it.
-            return self.gate.hold(Held::Retry(Box::new(Message::Remove { known, before, reply })));
+            return self.gate.hold(Held::Retry(Box::new(SessionMessage::Remove { known, before, reply })));
         }
         let since = self.session.as_ref().and_then(Session::over_since);
         if since != Some(known) {

@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use super::{SessionActor, reads::to_json};
 use crate::{
-    domain::{Code, Event, Rejection, Session, Settings, ids::UserId, time::Timestamp, view},
-    messages::{Order, Refusal, Reply},
+    domain::{Code, DomainSettings, Event, Rejection, Session, ids::UserId, time::Timestamp, view},
+    messages::{CommandReply, Order, Refusal},
     ports::Key,
     rows::keys,
     stored::{
@@ -30,7 +30,7 @@ pub(super) enum Admission {
 pub(super) struct ReplayContext<'a> {
     pub viewer: UserId,
     pub now: Timestamp,
-    pub settings: &'a Settings,
+    pub settings: &'a DomainSettings,
 }
 
 impl SessionActor {
@@ -71,7 +71,7 @@ impl SessionActor {
         render: impl FnOnce(&Session, &[Event], &ReplayContext<'_>) -> Result<view::Answer, Rejection>,
     ) {
         let answer = self.render_replay(&order, stored, render);
-        let reply = answer.map(|data| Reply { created: stored.created, data, replayed: true });
+        let reply = answer.map(|data| CommandReply { created: stored.created, data, replayed: true });
         self.after_flush(move || drop(order.reply.send(reply)));
     }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::{
     domain::{
-        Listed, Session, Settings, Timer,
+        DomainSettings, ListEntry, Session, Timer,
         ids::{SessionId, UserId},
         stage::SessionStatus,
         time::Timestamp,
@@ -34,12 +34,12 @@ pub(super) struct KnownRows {
 struct UserRows {
     membership: Membership,
     /// `None` for those who have left.
-    listed: Option<Listed>,
+    listed: Option<ListEntry>,
 }
 
 /// What changed beside the rows.
 #[derive(Debug, Default)]
-pub(super) struct Followed {
+pub(super) struct RowEffects {
     /// The users who have left.
     pub left: Vec<UserId>,
     /// The set of users who see the session has changed.
@@ -48,7 +48,7 @@ pub(super) struct Followed {
 
 impl KnownRows {
     /// The rows of a state that was read from the store.
-    pub(super) fn of(session: &Session, settings: &Settings) -> Self {
+    pub(super) fn of(session: &Session, settings: &DomainSettings) -> Self {
         Self { users: user_rows(session), timers: earliest(session, settings), over: session.over_since() }
     }
 
@@ -58,12 +58,17 @@ impl KnownRows {
     }
 
     /// Adds the changes that bring the rows to `session`.
-    pub(super) fn follow(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) -> Followed {
+    pub(super) fn follow(
+        &mut self,
+        session: &Session,
+        settings: &DomainSettings,
+        changes: &mut Vec<Change>,
+    ) -> RowEffects {
         self.follow_timers(session, settings, changes);
         self.follow_end(session, changes);
         let users = user_rows(session);
         if users == self.users {
-            return Followed::default();
+            return RowEffects::default();
         }
         let is_in =
             |rows: &[(UserId, UserRows)], user: &UserId| find(rows, user).is_some_and(|rows| rows.listed.is_some());
@@ -81,10 +86,10 @@ impl KnownRows {
             follow_listed(gone, session.id(), rows.listed, None, changes);
         }
         let before = std::mem::replace(&mut self.users, users);
-        Followed { left, members_changed: !members(&before).eq(self.members()) }
+        RowEffects { left, members_changed: !members(&before).eq(self.members()) }
     }
 
-    fn follow_timers(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) {
+    fn follow_timers(&mut self, session: &Session, settings: &DomainSettings, changes: &mut Vec<Change>) {
         for (timer, at) in earliest(session, settings) {
             let known = self.timers.iter().position(|(known, _)| *known == timer);
             if known.is_none_or(|known| at < self.timers[known].1) {
@@ -137,13 +142,13 @@ pub(crate) fn index_rows(session: &Session) -> Vec<Change> {
 fn follow_listed(
     user: &UserId,
     session: &SessionId,
-    known: Option<Listed>,
-    wanted: Option<Listed>,
+    known: Option<ListEntry>,
+    wanted: Option<ListEntry>,
     changes: &mut Vec<Change>,
 ) {
-    let place = |listed: Listed| (listed.status, listed.changed_at);
+    let place = |listed: ListEntry| (listed.status, listed.changed_at);
     if known.map(place) != wanted.map(place) {
-        let key = |listed: Listed| keys::listed(user, listed.status, listed.changed_at, session);
+        let key = |listed: ListEntry| keys::listed(user, listed.status, listed.changed_at, session);
         changes.extend(known.map(|listed| Change::Delete(key(listed))));
         changes.extend(wanted.map(|listed| Change::Put(key(listed), Bytes::new())));
     }
@@ -154,7 +159,7 @@ fn follow_listed(
     }
 }
 
-fn counts_as_unread(listed: Listed) -> bool {
+fn counts_as_unread(listed: ListEntry) -> bool {
     listed.unread && listed.status != SessionStatus::Archived
 }
 
@@ -183,7 +188,7 @@ fn user_rows(session: &Session) -> Vec<(UserId, UserRows)> {
         .collect()
 }
 
-fn earliest(session: &Session, settings: &Settings) -> Vec<(u8, Timestamp)> {
+fn earliest(session: &Session, settings: &DomainSettings) -> Vec<(u8, Timestamp)> {
     let mut earliest: Vec<(u8, Timestamp)> = Vec::new();
     for (timer, at) in session.timers(settings) {
         match earliest.iter_mut().find(|(known, _)| *known == timer.number()) {

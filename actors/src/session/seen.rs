@@ -8,7 +8,7 @@ use crate::domain::{
 
 /// The last events that a partner has seen, by how we know.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct SeenEvents {
     /// The partner has asked for it.
     fetched: Seq,
     /// A live connection of the partner has received it.

@@ -16,7 +16,7 @@ use crate::{
 /// An event, and the delivery decisions for each partner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Explained {
+pub struct ExplainedEvent {
     /// The event.
     pub seq: Seq,
     /// The name on the channel.
@@ -48,7 +48,7 @@ pub struct ExplainedDecision {
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// In the order of `seq`.
-    pub events: Vec<Explained>,
+    pub events: Vec<ExplainedEvent>,
     /// Records that cannot be read, each with its problem.
     pub unreadable: Vec<String>,
 }
@@ -98,7 +98,7 @@ impl Explanation {
             reason: decided.reason.into_owned(),
         });
         let decisions = decisions.collect();
-        self.events.push(Explained { seq, event: name, at: event.at, by: event.by, decisions });
+        self.events.push(ExplainedEvent { seq, event: name, at: event.at, by: event.by, decisions });
         Ok(())
     }
 }

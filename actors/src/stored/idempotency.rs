@@ -16,7 +16,7 @@ use crate::{
         ids::{Seq, SessionId, UserId},
         time::Timestamp,
     },
-    messages::{IdempotencyKey, Refusal, Reply},
+    messages::{CommandReply, IdempotencyKey, Refusal},
     ports::{Change, Store, StoreError},
     rows::{
         keys::{self, Key},
@@ -60,7 +60,7 @@ impl StoredAnswer {
     }
 
     /// An answer that no session made. It must not hold private text.
-    pub fn without_session(key: &IdempotencyKey, reply: &Reply, at: Timestamp) -> Self {
+    pub fn without_session(key: &IdempotencyKey, reply: &CommandReply, at: Timestamp) -> Self {
         Self { at, request: key.request, created: reply.created, session: None, events: None, data: reply.data.clone() }
     }
 
@@ -84,9 +84,9 @@ impl StoredAnswer {
     }
 
     /// The stored answer again, if it was given to the same request.
-    pub fn replay(self, key: &IdempotencyKey) -> Result<Reply, Refusal> {
+    pub fn replay(self, key: &IdempotencyKey) -> Result<CommandReply, Refusal> {
         self.check_request(key)?;
-        Ok(Reply { created: self.created, data: self.data, replayed: true })
+        Ok(CommandReply { created: self.created, data: self.data, replayed: true })
     }
 }
 

@@ -6,5 +6,5 @@ pub mod idempotency;
 pub(crate) mod nicknames;
 mod session;
 
-pub(crate) use self::session::{Damage, Stored, read};
+pub(crate) use self::session::{Damage, StoredSession, read};
 pub(crate) use self::session::{StateForMembers, account_work, events_page, read_event, read_for_members};

@@ -4,7 +4,7 @@
 
 use crate::{
     domain::{
-        Actor, Caller, Context, Event, Session, Settings,
+        Actor, Caller, Context, DomainSettings, Event, Session,
         ids::{Seq, SessionId, UserId},
         time::Timestamp,
         view::{EventsPage, SeenEvent},
@@ -33,7 +33,7 @@ impl std::fmt::Display for Damage {
 }
 
 /// The readable part of a session.
-pub(crate) struct Stored {
+pub(crate) struct StoredSession {
     /// `None` if there is no such session, or nothing of it can be read.
     pub session: Option<Session>,
     /// The `seq` of the snapshot that the reading began with, 0 without one.
@@ -45,9 +45,9 @@ pub(crate) struct Stored {
 ///
 /// # Errors
 /// If the store itself fails.
-pub(crate) fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreError> {
+pub(crate) fn read(store: &dyn Store, id: &SessionId) -> Result<StoredSession, StoreError> {
     let mut damage = None;
-    let row = unless_failed(store.get(&keys::snapshot(id)))?;
+    let row = split_damage(store.get(&keys::snapshot(id)))?;
     let snapshot = match row.and_then(|row| row.map(|row| read_snapshot(&row)).transpose()) {
         Ok(snapshot) => snapshot.flatten(),
         Err(error) => {
@@ -61,17 +61,17 @@ pub(crate) fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreErr
     let mut after = keys::event(id, snapshot_seq);
     loop {
         // One damaged row fails its whole page. The rows up to it are then read one by one.
-        let page = match unless_failed(store.scan(&keys::events(id), Some(&after), Direction::Forward, PAGE))? {
+        let page = match split_damage(store.scan(&keys::events(id), Some(&after), Direction::Forward, PAGE))? {
             Ok(page) => page,
             Err(_) => {
                 let next = match gaps.skip(session.as_ref().map_or(0, Session::seq) + 1)? {
                     Ok(next) => next,
-                    Err(damage) => return Ok(Stored { session, snapshot_seq, damage: Some(damage) }),
+                    Err(damage) => return Ok(StoredSession { session, snapshot_seq, damage: Some(damage) }),
                 };
                 let key = keys::event(id, next);
-                match unless_failed(store.get(&key))? {
+                match split_damage(store.get(&key))? {
                     Ok(row) => row.map(|row| (key, row)).into_iter().collect(),
-                    Err(error) => return Ok(Stored::damaged(session, snapshot_seq, next, error)),
+                    Err(error) => return Ok(StoredSession::damaged(session, snapshot_seq, next, error)),
                 }
             }
         };
@@ -81,7 +81,7 @@ pub(crate) fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreErr
             if event.as_ref().is_ok_and(|event| event.seq != next) {
                 next = match gaps.skip(next)? {
                     Ok(next) => next,
-                    Err(damage) => return Ok(Stored { session, snapshot_seq, damage: Some(damage) }),
+                    Err(damage) => return Ok(StoredSession { session, snapshot_seq, damage: Some(damage) }),
                 };
             }
             match event {
@@ -89,13 +89,13 @@ pub(crate) fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreErr
                     Some(session) => session.apply(&event),
                     None => session = Session::start(&event),
                 },
-                Ok(_) => return Ok(Stored::damaged(session, snapshot_seq, next, "it is missing")),
-                Err(error) => return Ok(Stored::damaged(session, snapshot_seq, next, error)),
+                Ok(_) => return Ok(StoredSession::damaged(session, snapshot_seq, next, "it is missing")),
+                Err(error) => return Ok(StoredSession::damaged(session, snapshot_seq, next, error)),
             }
         }
         match page.into_iter().next_back() {
             Some((last, _)) => after = last,
-            None => return Ok(Stored { session, snapshot_seq, damage }),
+            None => return Ok(StoredSession { session, snapshot_seq, damage }),
         }
     }
 }
@@ -111,7 +111,7 @@ impl NotedGaps<'_> {
     /// The first number from `seq` on that has to be there.
     fn skip(&mut self, seq: Seq) -> Result<Result<Seq, Damage>, StoreError> {
         if self.read.is_none() {
-            match unless_failed(read_gaps(self.store, self.id))? {
+            match split_damage(read_gaps(self.store, self.id))? {
                 Ok(gaps) => self.read = Some(gaps),
                 Err(error) => {
                     let record = "the note of replaced events".into();
@@ -124,14 +124,14 @@ impl NotedGaps<'_> {
 }
 
 /// Separates the damage of one row, which the caller handles, from a failure of the store, which ends everything.
-fn unless_failed<T>(outcome: Result<T, StoreError>) -> Result<Result<T, StoreError>, StoreError> {
+fn split_damage<T>(outcome: Result<T, StoreError>) -> Result<Result<T, StoreError>, StoreError> {
     match outcome {
         Err(error) if error.fault() != StoreFault::Damaged => Err(error),
         other => Ok(other),
     }
 }
 
-impl Stored {
+impl StoredSession {
     fn damaged(session: Option<Session>, snapshot_seq: Seq, seq: Seq, problem: impl std::fmt::Display) -> Self {
         let damage = Damage { record: format!("event {seq}"), problem: problem.to_string() };
         Self { session, snapshot_seq, damage: Some(damage) }
@@ -185,7 +185,7 @@ pub(crate) fn read_for_members(
     store: &dyn Store,
     id: &SessionId,
     ids: &dyn Ids,
-    settings: &Settings,
+    settings: &DomainSettings,
     now: Timestamp,
 ) -> Result<Option<StateForMembers>, StoreError> {
     let Some(mut session) = read(store, id)?.session else { return Ok(None) };

@@ -57,7 +57,7 @@ impl Drop for ThreadTurn {
 }
 
 /// A thread that did not answer a ping in time.
-pub(crate) struct Frozen {
+pub(crate) struct FrozenThread {
     pub thread: ThreadHandle,
     /// The session that it worked for, if there was one.
     pub culprit: Option<SessionId>,
@@ -124,7 +124,7 @@ impl Arbiters {
 
     /// Replaces each thread that did not answer a ping within `limit`, and pings the others. The result does not depend
     /// on how often it is called.
-    pub(crate) fn replace_frozen(&self, limit: Duration) -> Vec<Frozen> {
+    pub(crate) fn replace_frozen(&self, limit: Duration) -> Vec<FrozenThread> {
         let frozen: Vec<usize> = {
             let threads = self.0.read();
             (0..threads.len()).filter(|n| threads[*n].is_frozen(limit)).collect()
@@ -134,7 +134,7 @@ impl Arbiters {
             let culprit = gone.handle.0.turn.lock().clone();
             let session = culprit.as_ref().map(SessionId::as_str);
             tracing::error!(arbiter = index, session, "an arbiter does not answer; starting another in its place");
-            Frozen { thread: gone.handle, culprit }
+            FrozenThread { thread: gone.handle, culprit }
         };
         frozen.into_iter().map(replace).collect()
     }

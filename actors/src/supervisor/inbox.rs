@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::ids::{SessionId, UserId},
-    messages::Message,
+    messages::SessionMessage,
 };
 
 /// An actor's access to its slot.
@@ -26,7 +26,7 @@ pub(crate) struct Inbox {
 
 /// What an actor takes from its inbox.
 pub(crate) enum Next {
-    Message(Box<Message>),
+    Message(Box<SessionMessage>),
     Empty,
     /// Another actor has taken over.
     Replaced,

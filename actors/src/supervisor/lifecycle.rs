@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     Exit, ExitGuard, ExitStatus, Inbox, QUARANTINED, Quarantine, Supervisor, Wake,
-    arbiters::Frozen,
+    arbiters::FrozenThread,
     slot::{Slot, SlotInner, SlotState},
 };
 use crate::{messages::Refusal, ports::StoreError};
@@ -155,7 +155,7 @@ impl Supervisor {
 
     /// Moves all sessions of a frozen thread to the thread in its place. Only the session that held the turn is charged
     /// with a crash.
-    fn move_sessions_from(&self, frozen: &Frozen) {
+    fn move_sessions_from(&self, frozen: &FrozenThread) {
         self.0.slots.for_each(|slot| {
             let mut inner = slot.inner.lock();
             if !inner.thread.as_ref().is_some_and(|thread| thread.is(&frozen.thread)) {

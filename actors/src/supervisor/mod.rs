@@ -35,7 +35,7 @@ pub(crate) use self::{
 use self::{slot::SlotState, slots::Slots};
 use crate::{
     domain::ids::{SessionId, UserId},
-    messages::{Message, Refusal},
+    messages::{Refusal, SessionMessage},
     ports::Clock,
 };
 
@@ -84,7 +84,7 @@ impl Supervisor {
     }
 
     /// Puts a message into the session's inbox and wakes its actor, which is started if it sleeps.
-    pub(crate) fn send(&self, session: &SessionId, message: Message) -> Result<(), Refusal> {
+    pub(crate) fn send(&self, session: &SessionId, message: SessionMessage) -> Result<(), Refusal> {
         let message = Box::new(message);
         loop {
             let slot = self.0.slots.get_or_insert(session);
@@ -119,7 +119,7 @@ impl Supervisor {
     }
 
     /// Like [`Supervisor::send`], but does nothing for a sleeping session: it asks the provider when it wakes.
-    pub(crate) fn send_if_awake(&self, session: &SessionId, message: Message) {
+    pub(crate) fn send_if_awake(&self, session: &SessionId, message: SessionMessage) {
         if self.0.slots.contains(session) {
             // With a full inbox or in quarantine the report is lost: the session asks the provider when it works again.
             drop(self.send(session, message));

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{Quarantine, Wake, arbiters::ThreadHandle};
 use crate::{
     domain::ids::{SessionId, UserId},
-    messages::Message,
+    messages::SessionMessage,
 };
 
 pub(super) enum SlotState {
@@ -30,7 +30,7 @@ pub(super) struct SlotInner {
     /// The slot was removed from the table; look it up again.
     pub(super) forgotten: bool,
     /// Boxed, because an empty queue keeps its capacity, and messages are large.
-    pub(super) waiting: VecDeque<Box<Message>>,
+    pub(super) waiting: VecDeque<Box<SessionMessage>>,
     /// The actor has an unhandled [`Wake`].
     pub(super) woken: bool,
     pub(super) last_progress: Instant,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tandem_actors::{
-    IdempotencyKey, Reply,
+    CommandReply, IdempotencyKey,
     domain::{Command, time::Timestamp},
     idempotency::StoredAnswer,
     keys,
@@ -18,7 +18,7 @@ fn key(number: u8) -> IdempotencyKey {
 }
 
 fn stored(number: u8, at: Timestamp) -> (StoredAnswer, IdempotencyKey) {
-    let reply = Reply { created: false, data: Bytes::from_static(b"{}"), replayed: false };
+    let reply = CommandReply { created: false, data: Bytes::from_static(b"{}"), replayed: false };
     (StoredAnswer::without_session(&key(number), &reply, at), key(number))
 }
 

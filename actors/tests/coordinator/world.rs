@@ -8,16 +8,16 @@ use std::{
 
 use serde_json::Value;
 use tandem_actors::{
-    Arbiters, Coordinator, Refusal, Reply,
+    Arbiters, CommandReply, Coordinator, Refusal,
     domain::{
-        Caller, Command, CreateSession, Settings,
+        Caller, Command, CreateSession, DomainSettings,
         command::CreateSessionRequest,
         ids::{SessionId, UserId},
         private_text::PrivateText,
         routing::WhenAbsent,
         time::Timestamp,
     },
-    journal::{Journal, Limits as JournalLimits},
+    journal::{Journal, QueueLimits as JournalLimits},
     keys, ports,
     ports::{PresenceChange, PresenceSink, PresenceSource},
     records::{self, PushJob},
@@ -78,7 +78,7 @@ impl World {
             realtime: realtime.clone(),
             devices: devices.clone(),
             push: OnceLock::new(),
-            domain: Settings::default(),
+            domain: DomainSettings::default(),
             delivery: DeliverySettings {
                 when_absent: WhenAbsent::Push,
                 leave_grace: Duration::from_secs(30),
@@ -104,7 +104,7 @@ impl World {
         self.devices.0.lock().insert(id(user));
     }
 
-    pub async fn execute(&self, session: &SessionId, user: &str, command: Command) -> Result<Reply, Refusal> {
+    pub async fn execute(&self, session: &SessionId, user: &str, command: Command) -> Result<CommandReply, Refusal> {
         self.coordinator.execute(session, caller(user), command, None).await
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Config, Disk, Wal,
+    Disk, LogSizes, Wal,
     layout::{RECORD_HEADER, RecordHeader, SegmentHeader, end_of_record, seal_record},
     read::Content,
     salvage,
@@ -16,7 +16,7 @@ use crate::{
 const LOG: u64 = 0x7a11_5eed_0000_0001;
 const DIRECTORY: &str = "/journal";
 /// Segments of eight small groups.
-const SMALL: Config = Config { segment: 8 << 10, most: 1 << 20, ready: 1 };
+const SMALL: LogSizes = LogSizes { segment: 8 << 10, most: 1 << 20, ready: 1 };
 const SECTOR: usize = 512;
 
 /// Reads arbitrary bytes as a segment's header and as a record. A record that was written is read as it was, and a

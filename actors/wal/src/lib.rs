@@ -34,7 +34,7 @@ pub use self::{
     disk::{Disk, File, RealDisk},
     error::WalError,
     layout::{HEADER_BLOCK, LARGEST_PAYLOAD, RECORD_ALIGNMENT, RECORD_HEADER, SEGMENT_SUFFIX},
-    segments::{Config, Keeper, Usage},
+    segments::{Keeper, LogSizes, Usage},
     verify::{BadPart, BadPlace, Report, log_id, salvage, verify},
-    wal::{Recovered, Wal},
+    wal::{Recovery, Wal},
 };

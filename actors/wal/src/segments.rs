@@ -18,8 +18,8 @@ use crate::{
 
 /// Sizes, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// Of a segment. A larger group gets a segment of its own.
+pub struct LogSizes {
+    /// Bytes of a segment. A larger group gets a segment of its own.
     pub segment: u64,
     /// Of all segments.
     pub most: u64,
@@ -27,7 +27,7 @@ pub struct Config {
     pub ready: usize,
 }
 
-impl Default for Config {
+impl Default for LogSizes {
     fn default() -> Self {
         Self { segment: 16 << 20, most: 1 << 30, ready: 1 }
     }
@@ -71,7 +71,7 @@ struct Free {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SegmentLists {
     /// In the order of their groups.
     full: VecDeque<Full>,
     ready: VecDeque<Ready>,
@@ -95,14 +95,14 @@ pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
     log: u64,
-    config: Config,
-    state: Mutex<State>,
+    config: LogSizes,
+    state: Mutex<SegmentLists>,
 }
 
 impl Segments {
     /// `slots` in the order of their groups.
-    pub fn new(disk: Arc<dyn Disk>, directory: &Path, log: u64, config: Config, slots: Vec<Slot>) -> Self {
-        let mut state = State { next_number: 1, next_name: 1, ..State::default() };
+    pub fn new(disk: Arc<dyn Disk>, directory: &Path, log: u64, config: LogSizes, slots: Vec<Slot>) -> Self {
+        let mut state = SegmentLists { next_number: 1, next_name: 1, ..SegmentLists::default() };
         for Slot { path, name, file, length, header, first, last, number } in slots {
             state.next_name = state.next_name.max(name + 1);
             state.next_number = state.next_number.max(number + 1);
@@ -218,13 +218,14 @@ impl Segments {
         self.state.lock().full.front().is_some_and(|full| full.last <= group)
     }
 
-    pub fn use_again(&self, again: bool) -> Result<(), WalError> {
+    pub fn reuse_unused(&self) {
+        self.state.lock().removes_unused = false;
+    }
+
+    pub fn remove_unused(&self) -> Result<(), WalError> {
         let unused: Vec<Free> = {
             let mut state = self.state.lock();
-            state.removes_unused = !again;
-            if again {
-                return Ok(());
-            }
+            state.removes_unused = true;
             let ready: Vec<_> = state.ready.drain(..).map(Ready::into_free).collect();
             state.free.drain(..).chain(ready).collect()
         };
@@ -391,13 +392,17 @@ impl Keeper {
         self.0.keeps_upto(group)
     }
 
-    /// Whether files whose groups are not needed any more are used again, as they are at first. If not, they are
-    /// removed, also those that are there.
+    /// From now on, files without needed groups are used for new segments. This is the default.
+    pub fn reuse_unused(&self) {
+        self.0.reuse_unused();
+    }
+
+    /// Removes the files without needed groups, now and from now on. The opposite of [`Self::reuse_unused`].
     ///
     /// # Errors
     /// If a file cannot be removed.
-    pub fn use_again(&self, again: bool) -> Result<(), WalError> {
-        self.0.use_again(again)
+    pub fn remove_unused(&self) -> Result<(), WalError> {
+        self.0.remove_unused()
     }
 
     /// What the log takes up at present.

@@ -10,13 +10,13 @@ use crate::{
     error::{WalError, at},
     layout::{HEADER_BLOCK, LARGEST_PAYLOAD, RECORD_HEADER, end_of_record, seal_record},
     recover::{self, UNFINISHED},
-    segments::{Config, Keeper, Ready, Segments},
+    segments::{Keeper, LogSizes, Ready, Segments},
 };
 
 /// What [`Wal::open`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recovered {
-    /// The last group that is there.
+pub struct Recovery {
+    /// The last group in the log.
     pub last: u64,
     /// Segments whose header was bad and could be told from their records.
     pub restored: Vec<PathBuf>,
@@ -48,10 +48,10 @@ impl Wal {
         disk: Arc<dyn Disk>,
         directory: &Path,
         log: u64,
-        config: Config,
+        config: LogSizes,
         after: u64,
         mut replay: impl FnMut(u64, &[u8]),
-    ) -> Result<(Self, Recovered), WalError> {
+    ) -> Result<(Self, Recovery), WalError> {
         remove_unfinished(&*disk, directory)?;
         let mut slots = recover::slots(&*disk, directory, log)?;
         let restored = recover::restore_headers(&mut slots, log, after)?;
@@ -64,7 +64,7 @@ impl Wal {
         let slots = used.into_iter().chain(empty).collect();
         let segments = Arc::new(Segments::new(disk, directory, log, config, slots));
         let wal = Self { segments, log, active: None, next: last + 1, record: Vec::new() };
-        Ok((wal, Recovered { last, restored }))
+        Ok((wal, Recovery { last, restored }))
     }
 
     /// The last group.

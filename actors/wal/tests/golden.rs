@@ -4,11 +4,11 @@ mod support;
 
 use std::sync::Arc;
 
-use tandem_wal::{Config, Disk, RealDisk, Wal, simulation::SimulatedDisk};
+use tandem_wal::{Disk, LogSizes, RealDisk, Wal, simulation::SimulatedDisk};
 
 const LOG: u64 = 0x0102_0304_0506_0708;
 const GROUPS: [&[u8]; 3] = [b"the first group", b"", b"the third, a little longer than the others"];
-const SEGMENT: Config = Config { segment: 8192, most: 1 << 20, ready: 0 };
+const SEGMENT: LogSizes = LogSizes { segment: 8192, most: 1 << 20, ready: 0 };
 
 fn written() -> Vec<u8> {
     let disk = SimulatedDisk::new(1);

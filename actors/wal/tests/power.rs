@@ -6,7 +6,7 @@ mod support;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use support::*;
 use tandem_wal::{
-    Config,
+    LogSizes,
     simulation::{Faults, SimulatedDisk},
 };
 
@@ -22,7 +22,7 @@ fn life(seed: u64, faults: Faults) -> Result<(), String> {
     let (mut acknowledged, mut checkpoint, mut before) = (0, 0, 0);
     for start in 0..6 {
         disk.set(faults);
-        let config = Config { ready: random.random_range(0..3), ..SMALL };
+        let config = LogSizes { ready: random.random_range(0..3), ..SMALL };
         let (mut wal, found) = open(&disk, config, checkpoint).map_err(|error| format!("start {start}: {error}"))?;
         if !(acknowledged..=acknowledged + 1).contains(&found.last) {
             return Err(format!("start {start}: {acknowledged} groups acknowledged, {} are there", found.last));

@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use support::*;
 use tandem_wal::{
-    BadPart, Config, Disk, HEADER_BLOCK, Wal, WalError,
+    BadPart, Disk, HEADER_BLOCK, LogSizes, Wal, WalError,
     simulation::{Faults, SimulatedDisk},
     verify,
 };
@@ -57,7 +57,7 @@ fn segments_are_used_again_and_what_they_held_is_not_taken_for_groups() {
 
 #[test]
 fn a_log_does_not_grow_beyond_its_bound_and_goes_on_when_groups_are_forgotten() {
-    let bounded = Config { most: 4 * SMALL.segment, ..SMALL };
+    let bounded = LogSizes { most: 4 * SMALL.segment, ..SMALL };
     let disk = SimulatedDisk::new(1);
     let (mut wal, _) = open(&disk, bounded, 0).expect("an empty log");
     let error = loop {
@@ -107,7 +107,7 @@ fn what_is_retired_leaves_the_files_although_it_is_kept_for_a_copy() {
     let keeper = wal.keeper();
     let readable = |after, upto| keeper.read(after, upto, |_, _| Ok(())).is_ok();
     keeper.keep_beyond(Some(0));
-    keeper.use_again(false).expect("nothing to remove");
+    keeper.remove_unused().expect("nothing to remove");
     wal.leave_segment();
     let retired = wal.last();
     keeper.retire(retired);
@@ -219,7 +219,7 @@ fn a_torn_end_is_cut_off_and_the_next_start_continues() {
 fn a_torn_group_at_the_beginning_of_a_segment_is_no_damage_however_often_it_happens() {
     let disk = SimulatedDisk::new(1);
     for start in 0..6 {
-        let (mut wal, found) = open(&disk, Config { ready: 2, ..SMALL }, 0).expect("opened");
+        let (mut wal, found) = open(&disk, LogSizes { ready: 2, ..SMALL }, 0).expect("opened");
         assert_eq!(found.last, start);
         wal.keeper().prepare().expect("prepared");
         append(&mut wal).expect("acknowledged");

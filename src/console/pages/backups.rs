@@ -11,16 +11,16 @@ use crate::{
         view::{Page, Section},
         words,
     },
-    store::Listed,
+    store::BackupListing,
 };
 
 /// Backups that are listed, the newest first.
 const LISTED: usize = 100;
 
-/// What is kept of a backup for the list. Of one that cannot be read: why.
-pub type ListedBackup = Result<Row, String>;
+/// A backup in the list, or the reason why it cannot be read.
+pub type ListedBackup = Result<BackupRow, String>;
 
-pub struct Row {
+pub struct BackupRow {
     created_at: Timestamp,
     id: String,
     position: u64,
@@ -30,7 +30,7 @@ pub struct Row {
 
 /// The description of each backup in the node's own directory, the newest first. It reads files.
 pub fn read(backups: &BackupService) -> Vec<ListedBackup> {
-    let row = |Listed { manifest, continues }: Listed| Row {
+    let row = |BackupListing { manifest, continues }: BackupListing| BackupRow {
         created_at: manifest.created_at,
         id: manifest.id,
         position: manifest.position,

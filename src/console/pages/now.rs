@@ -121,7 +121,7 @@ fn counts(title: &str, counts: &[(String, f64)]) -> Markup {
 fn queues(meters: &Meters) -> Markup {
     let waiting = |state| meters.with("tandem_http_requests_admitted", "state", state);
     let age = |metric| match meters.sum(metric) {
-        seconds if seconds > 0.0 => words::about(std::time::Duration::from_secs_f64(seconds)),
+        seconds if seconds > 0.0 => words::rounded(std::time::Duration::from_secs_f64(seconds)),
         _ => "none".to_owned(),
     };
     html! {

@@ -44,8 +44,8 @@ pub async fn page(console: &Console, operator: &Operator, user: &str) -> Result<
                 dl.facts {
                     dt { "Known since" } dd { (words::date(profile.created_at)) " UTC" }
                     @if profile.app { dt { "Client" } dd { "the product's app" } }
-                    dt { "Takes invitations" } dd { (yes(profile.privacy.allow_session_invites)) }
-                    dt { "Shows when active" } dd { (yes(profile.privacy.show_activity_status)) }
+                    dt { "Takes invitations" } dd { (yes_or_no(profile.privacy.allow_session_invites)) }
+                    dt { "Shows when active" } dd { (yes_or_no(profile.privacy.show_activity_status)) }
                 }
             }
             Err(_) => { p.box.bad { "The account cannot be read. The log says why." } }
@@ -102,7 +102,7 @@ fn form(user: &str) -> Markup {
     }
 }
 
-fn yes(yes: bool) -> Markup {
+fn yes_or_no(yes: bool) -> Markup {
     if yes { mark("good", "yes") } else { mark("calm", "no") }
 }
 
@@ -156,10 +156,10 @@ fn preferences(reach: &Reach) -> Markup {
     html! {
         h2 { "Preferences" }
         dl.facts {
-            dt { "Pushes" } dd { (yes(preferences.push_enabled)) }
-            dt { "New invitations" } dd { (yes(preferences.new_invitations)) }
-            dt { "Partner's actions" } dd { (yes(preferences.partner_actions)) }
-            dt { "Follow-up reminders" } dd { (yes(preferences.follow_up_reminders)) }
+            dt { "Pushes" } dd { (yes_or_no(preferences.push_enabled)) }
+            dt { "New invitations" } dd { (yes_or_no(preferences.new_invitations)) }
+            dt { "Partner's actions" } dd { (yes_or_no(preferences.partner_actions)) }
+            dt { "Follow-up reminders" } dd { (yes_or_no(preferences.follow_up_reminders)) }
             dt { "Quiet hours" }
             dd { @match &preferences.quiet_hours { Some(hours) => (hours), None => "none" } }
         }

@@ -82,7 +82,7 @@ fn breakers(operator: &Operator, all: &[(String, BreakerReport)]) -> Markup {
                                 @if report.is_open {
                                     (mark("bad", "open")) " " (trouble(report.name, name))
                                     @match report.opens_in {
-                                        Some(wait) => { ", tries again in " (words::about(wait)) }
+                                        Some(wait) => { ", tries again in " (words::rounded(wait)) }
                                         None => ", tries again at the next push",
                                     }
                                     @if report.failed_trials > 0 { ", failed trials: " (report.failed_trials) }

@@ -104,7 +104,7 @@ fn connections(overview: &Overview) -> Markup {
                                 td.id { @match &connection.client_id { Some(id) => (words::link_to_person(id)), None => "any" } }
                                 td { code { (connection.key) } }
                                 td { @match connection.transport { Some(transport) => (transport), None => (mark("care", "gone, may come back")) } }
-                                td { (words::about(connection.age)) }
+                                td { (words::rounded(connection.age)) }
                                 td { (words::bytes(connection.waiting as f64)) }
                             }
                         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use maud::{Markup, html};
 use tandem_actors::{
-    Overseen, PartnerPresence,
+    PartnerPresence, SessionOverview,
     domain::{
         BlockedReason,
         ids::SessionId,
@@ -13,7 +13,7 @@ use tandem_actors::{
         time::Timestamp,
         view::{PartnerOversight, StageOversight},
     },
-    explain::{self, Explained, Explanation},
+    explain::{self, ExplainedEvent, Explanation},
     ports::StoreError,
     supervisor::{ExitStatus, Quarantine},
 };
@@ -109,7 +109,7 @@ fn quarantine_box(operator: &Operator, session: &SessionId, quarantine: &Quarant
 
 /// What is known of a session's events.
 struct Known<'a> {
-    events: &'a [Explained],
+    events: &'a [ExplainedEvent],
     pushes: &'a [ExplainedPush],
     /// Of each partner.
     reach: Vec<Arc<Reach>>,
@@ -125,7 +125,7 @@ fn obstacle(console: &Console) -> Option<String> {
     (!troubles.is_empty()).then(|| troubles.join("; "))
 }
 
-fn overview(operator: &Operator, overseen: &Overseen, unreadable: &[String], now: Timestamp) -> Markup {
+fn overview(operator: &Operator, overseen: &SessionOverview, unreadable: &[String], now: Timestamp) -> Markup {
     let state = &overseen.state;
     html! {
         p.id { (state.session) }
@@ -135,7 +135,7 @@ fn overview(operator: &Operator, overseen: &Overseen, unreadable: &[String], now
             div { dt { "Status" } dd { (mark(if state.status.is_live() { "good" } else { "calm" }, &state.status.to_string())) } }
             div {
                 dt { "Last event" }
-                dd { (state.seq) ", " (words::date(state.changed_at)) " UTC, " (words::about(now.since(state.changed_at))) " ago" }
+                dd { (state.seq) ", " (words::date(state.changed_at)) " UTC, " (words::rounded(now.since(state.changed_at))) " ago" }
             }
             div { dt { "Created" } dd { (words::date(state.created_at)) " UTC" } }
             @if let Some(at) = state.paused_at { div { dt { "Paused" } dd { (words::date(at)) " UTC" } } }
@@ -147,7 +147,7 @@ fn overview(operator: &Operator, overseen: &Overseen, unreadable: &[String], now
     }
 }
 
-fn partners(overseen: &Overseen, now: Timestamp) -> Markup {
+fn partners(overseen: &SessionOverview, now: Timestamp) -> Markup {
     html! {
         h2 { "Both partners" }
         div.columns {
@@ -159,7 +159,7 @@ fn partners(overseen: &Overseen, now: Timestamp) -> Markup {
     }
 }
 
-fn card(overseen: &Overseen, partner: &PartnerOversight, now: Timestamp) -> Markup {
+fn card(overseen: &SessionOverview, partner: &PartnerOversight, now: Timestamp) -> Markup {
     let presence = overseen.presence.iter().find(|one| one.user == partner.user);
     html! {
         div.card {
@@ -197,7 +197,7 @@ fn present(partner: &PartnerOversight, presence: Option<&PartnerPresence>, now: 
     html! {
         (mark(kind, words::presence(known)))
         @if let Some(since) = presence.and_then(|one| one.since) {
-            " since " (words::time(since)) " UTC, " (words::about(now.since(since)))
+            " since " (words::time(since)) " UTC, " (words::rounded(now.since(since)))
         }
     }
 }
@@ -235,7 +235,7 @@ fn gates(stage: &StageOversight) -> Markup {
     }
 }
 
-fn timeline(overseen: &Overseen, known: &Known<'_>) -> Markup {
+fn timeline(overseen: &SessionOverview, known: &Known<'_>) -> Markup {
     let partners = &overseen.state.partners;
     let events = known.events;
     html! {
@@ -268,7 +268,7 @@ fn timeline(overseen: &Overseen, known: &Known<'_>) -> Markup {
 }
 
 /// `place` is the partner's among the session's partners.
-fn told<'a>(event: &'a Explained, partner: &'a PartnerOversight, known: &'a Known<'a>, place: usize) -> Told<'a> {
+fn told<'a>(event: &'a ExplainedEvent, partner: &'a PartnerOversight, known: &'a Known<'a>, place: usize) -> Told<'a> {
     let push = known.pushes.iter().find(|push| push.seq == event.seq && push.user == partner.user);
     Told { event, partner, push, reach: &known.reach[place] }
 }

@@ -13,7 +13,7 @@ use crate::console::{
     Console,
     directory::{Directory, KnownSession, MOST},
     layout::mark,
-    view::{Found, Page, Section},
+    view::{FoundSession, Page, Section},
     words,
 };
 
@@ -36,9 +36,9 @@ pub async fn page(console: &Console, find: &str) -> Result<Page, StoreError> {
 /// If the store fails.
 pub async fn named(console: &Console, find: &str) -> Result<Option<SessionId>, StoreError> {
     let coordinator = &console.node.coordinator;
-    for reading in Found::readings(find) {
+    for reading in FoundSession::readings(find) {
         match reading {
-            Found::Session(session) => {
+            FoundSession::Session(session) => {
                 let is_there = coordinator.quarantine(&session).is_some()
                     || coordinator.oversee(&session).await?.is_some()
                     || !explain::explain(&*console.node.store, &session, None)?.unreadable.is_empty();
@@ -46,7 +46,7 @@ pub async fn named(console: &Console, find: &str) -> Result<Option<SessionId>, S
                     return Ok(Some(session));
                 }
             }
-            Found::Invitation(invitation) => match coordinator.session_of_invitation(&invitation) {
+            FoundSession::Invitation(invitation) => match coordinator.session_of_invitation(&invitation) {
                 Ok(session) => return Ok(Some(session)),
                 Err(Refusal::Rejected(_)) => {}
                 Err(refusal) => return Err(StoreError::new(refusal)),

@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, watch};
 use super::{
     Error,
     narrate::Narrator,
-    node::{Node, push_to},
+    node::{DemoNode, push_to},
 };
 use crate::push::fake_expo::FakeExpo;
 
@@ -39,7 +39,7 @@ struct Condition {
 }
 
 struct Stage {
-    node: Arc<Mutex<Node>>,
+    node: Arc<Mutex<DemoNode>>,
     node_url: String,
     expo: FakeExpo,
     condition: watch::Sender<Condition>,
@@ -79,7 +79,7 @@ pub async fn open() -> Result<(), Error> {
     settings.push(("TANDEM__SERVER__CORS__ALLOWED_ORIGINS", format!("[\"{origin}\"]")));
     // The node's start page leads to the phones.
     settings.push(("TANDEM_PHONES", format!("{origin}/")));
-    let node = Node::start(directory.path().to_owned(), settings)?;
+    let node = DemoNode::start(directory.path().to_owned(), settings)?;
     let node_url = node.url().to_owned();
     let (condition, _) = watch::channel(Condition { up: true, ms: 0, problem: None });
     let node = Arc::new(Mutex::new(node));

@@ -20,7 +20,7 @@ use crate::{
     http::{
         AppState,
         body::Json,
-        call::{Answered, Call, Posted},
+        call::{Call, HandlerResult, JsonCall},
         envelope::{Success, success_of},
         error::ApiError,
     },
@@ -114,7 +114,7 @@ pub struct Biometric {
 
 /// The caller's account
 #[utoipa::path(get, path = "/auth/me", tag = "account", responses((status = 200, body = Success<Account>)))]
-pub async fn me(call: Call) -> Answered {
+pub async fn me(call: Call) -> HandlerResult {
     account(&call, &call.user).await
 }
 
@@ -123,7 +123,7 @@ pub async fn me(call: Call) -> Answered {
     patch, path = "/auth/me", tag = "account", request_body = NamesRequest,
     responses((status = 200, body = Success<Account>))
 )]
-pub async fn rename(call: Posted<NamesRequest>) -> Answered {
+pub async fn rename(call: JsonCall<NamesRequest>) -> HandlerResult {
     let (call, Json(body)) = call.split();
     let names = Names::try_from(body)?;
     let user = changed(&call, |user| names.change(user)).await?;
@@ -135,7 +135,7 @@ pub async fn rename(call: Posted<NamesRequest>) -> Answered {
 ///
 /// Ends the caller's sessions, and deletes the caller's texts, devices and profile. It can be repeated.
 #[utoipa::path(delete, path = "/auth/me", tag = "account", responses((status = 200, body = Success<Erased>)))]
-pub async fn erase(call: Call) -> Answered {
+pub async fn erase(call: Call) -> HandlerResult {
     let erasure = erase_account(&call.state, &call.user.id).await?;
     let summary = ErasureSummary {
         sessions_abandoned: erasure.sessions_abandoned,
@@ -187,7 +187,7 @@ async fn erase_from_sessions(state: &AppState, user: &UserId, sessions: &[Sessio
     patch, path = "/auth/biometric", tag = "account", request_body = BiometricRequest,
     responses((status = 200, body = Success<Biometric>))
 )]
-pub async fn biometric(call: Posted<BiometricRequest>) -> Answered {
+pub async fn biometric(call: JsonCall<BiometricRequest>) -> HandlerResult {
     let (call, Json(body)) = call.split();
     let wanted = body.biometric_enabled.or(body.enabled);
     let enabled = wanted.ok_or_else(|| Rejection::invalid("biometricEnabled", "nothing", "true or false"))?;
@@ -204,7 +204,7 @@ pub async fn biometric(call: Posted<BiometricRequest>) -> Answered {
     get, path = "/auth/me/privacy-preferences", tag = "account",
     responses((status = 200, body = Success<PrivacyView>))
 )]
-pub async fn privacy(call: Call) -> Answered {
+pub async fn privacy(call: Call) -> HandlerResult {
     Ok(success_of(PrivacyView { preferences: call.user.privacy }))
 }
 
@@ -213,7 +213,7 @@ pub async fn privacy(call: Call) -> Answered {
     patch, path = "/auth/me/privacy-preferences", tag = "account", request_body = PrivacyPatch,
     responses((status = 200, body = Success<PrivacyView>))
 )]
-pub async fn change_privacy(call: Posted<PrivacyPatch>) -> Answered {
+pub async fn change_privacy(call: JsonCall<PrivacyPatch>) -> HandlerResult {
     let (call, Json(patch)) = call.split();
     let preferences = changed(&call, |user| user.privacy.patch(patch)).await?.privacy;
     if patch.show_activity_status.is_some() {
@@ -230,7 +230,7 @@ async fn changed(call: &Call, edit: impl FnOnce(&mut User)) -> Result<Arc<User>,
     Ok(user.unwrap_or_else(|| call.user.clone()))
 }
 
-async fn account(call: &Call, user: &User) -> Answered {
+async fn account(call: &Call, user: &User) -> HandlerResult {
     Ok(success_of(Account::of(call, user).await?))
 }
 

@@ -8,7 +8,7 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    call::{Answered, Call, Posted},
+    call::{Call, HandlerResult, JsonCall},
     envelope::Success,
 };
 
@@ -17,7 +17,7 @@ use crate::http::{
     get, path = "/sessions/{id}/agreements", tag = "agreements",
     responses((status = 200, body = Success<AgreementsList>))
 )]
-pub async fn list(call: Call) -> Answered {
+pub async fn list(call: Call) -> HandlerResult {
     call.query(Query::Agreements).await
 }
 
@@ -26,7 +26,7 @@ pub async fn list(call: Call) -> Answered {
     post, path = "/sessions/{id}/agreements", tag = "agreements", request_body = ProposeAgreementRequest,
     responses((status = 201, body = Success<AgreementProposed>))
 )]
-pub async fn propose(call: Posted<ProposeAgreementRequest>) -> Answered {
+pub async fn propose(call: JsonCall<ProposeAgreementRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -35,7 +35,7 @@ pub async fn propose(call: Posted<ProposeAgreementRequest>) -> Answered {
     post, path = "/sessions/{id}/agreements/{agreementId}/confirm", tag = "agreements", request_body = ConfirmAgreementRequest,
     responses((status = 200, body = Success<AgreementAnswered>))
 )]
-pub async fn answer(call: Posted<ConfirmAgreementRequest>) -> Answered {
+pub async fn answer(call: JsonCall<ConfirmAgreementRequest>) -> HandlerResult {
     let agreement: AgreementId = call.item("agreementId", "there is no such agreement in this session")?;
     call.execute_on(agreement).await
 }

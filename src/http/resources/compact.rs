@@ -7,7 +7,7 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    call::{Answered, Call, Posted},
+    call::{Call, HandlerResult, JsonCall},
     envelope::Success,
 };
 
@@ -16,7 +16,7 @@ use crate::http::{
     post, path = "/sessions/{id}/compact/sign", tag = "compact", request_body = SignCompactRequest,
     responses((status = 200, body = Success<CompactSigned>))
 )]
-pub async fn sign(call: Posted<SignCompactRequest>) -> Answered {
+pub async fn sign(call: JsonCall<SignCompactRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -27,6 +27,6 @@ pub async fn sign(call: Posted<SignCompactRequest>) -> Answered {
     get, path = "/sessions/{id}/compact/status", tag = "compact",
     responses((status = 200, body = Success<CompactStatus>))
 )]
-pub async fn status(call: Call) -> Answered {
+pub async fn status(call: Call) -> HandlerResult {
     call.query(Query::CompactStatus).await
 }

@@ -7,7 +7,7 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    call::{Answered, Call, Posted},
+    call::{Call, HandlerResult, JsonCall},
     envelope::Success,
 };
 
@@ -16,7 +16,7 @@ use crate::http::{
     get, path = "/sessions/{id}/consent/pending", tag = "consent",
     responses((status = 200, body = Success<PendingConsents>))
 )]
-pub async fn pending(call: Call) -> Answered {
+pub async fn pending(call: Call) -> HandlerResult {
     call.query(Query::PendingConsents).await
 }
 
@@ -27,7 +27,7 @@ pub async fn pending(call: Call) -> Answered {
     post, path = "/sessions/{id}/consent/decide", tag = "consent", request_body = DecideConsentRequest,
     responses((status = 200, body = Success<ConsentDecided>))
 )]
-pub async fn decide(call: Posted<DecideConsentRequest>) -> Answered {
+pub async fn decide(call: JsonCall<DecideConsentRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -38,7 +38,7 @@ pub async fn decide(call: Posted<DecideConsentRequest>) -> Answered {
     post, path = "/sessions/{id}/consent/revoke", tag = "consent", request_body = RevokeConsentRequest,
     responses((status = 200, body = Success<ConsentRevoked>))
 )]
-pub async fn revoke(call: Posted<RevokeConsentRequest>) -> Answered {
+pub async fn revoke(call: JsonCall<RevokeConsentRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -47,6 +47,6 @@ pub async fn revoke(call: Posted<RevokeConsentRequest>) -> Answered {
     get, path = "/sessions/{id}/consent/history", tag = "consent",
     responses((status = 200, body = Success<ConsentHistory>))
 )]
-pub async fn history(call: Call) -> Answered {
+pub async fn history(call: Call) -> HandlerResult {
     call.query(Query::ConsentHistory).await
 }

@@ -13,7 +13,7 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    call::{Answered, Call, Posted},
+    call::{Call, HandlerResult, JsonCall},
     envelope::Success,
 };
 
@@ -22,7 +22,7 @@ use crate::http::{
     get, path = "/sessions/{id}/empathy/draft", tag = "empathy",
     responses((status = 200, body = Success<EmpathyDraft>))
 )]
-pub async fn draft(call: Call) -> Answered {
+pub async fn draft(call: Call) -> HandlerResult {
     call.query(Query::EmpathyDraft).await
 }
 
@@ -31,7 +31,7 @@ pub async fn draft(call: Call) -> Answered {
     post, path = "/sessions/{id}/empathy/draft", tag = "empathy", request_body = SaveEmpathyDraftRequest,
     responses((status = 200, body = Success<EmpathyDraftSaved>))
 )]
-pub async fn save_draft(call: Posted<SaveEmpathyDraftRequest>) -> Answered {
+pub async fn save_draft(call: JsonCall<SaveEmpathyDraftRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -40,7 +40,7 @@ pub async fn save_draft(call: Posted<SaveEmpathyDraftRequest>) -> Answered {
     post, path = "/sessions/{id}/empathy/consent", tag = "empathy", request_body = ConsentEmpathyRequest,
     responses((status = 200, body = Success<EmpathyConsented>))
 )]
-pub async fn consent(call: Posted<ConsentEmpathyRequest>) -> Answered {
+pub async fn consent(call: JsonCall<ConsentEmpathyRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -51,7 +51,7 @@ pub async fn consent(call: Posted<ConsentEmpathyRequest>) -> Answered {
     get, path = "/sessions/{id}/empathy/partner", tag = "empathy",
     responses((status = 200, body = Success<PartnerEmpathy>))
 )]
-pub async fn partner(call: Call) -> Answered {
+pub async fn partner(call: Call) -> HandlerResult {
     call.query(Query::EmpathyPartner).await
 }
 
@@ -60,7 +60,7 @@ pub async fn partner(call: Call) -> Answered {
     post, path = "/sessions/{id}/empathy/validate", tag = "empathy", request_body = ValidateEmpathyRequest,
     responses((status = 200, body = Success<EmpathyValidated>))
 )]
-pub async fn validate(call: Posted<ValidateEmpathyRequest>) -> Answered {
+pub async fn validate(call: JsonCall<ValidateEmpathyRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -69,7 +69,7 @@ pub async fn validate(call: Posted<ValidateEmpathyRequest>) -> Answered {
     get, path = "/sessions/{id}/empathy/status", tag = "empathy",
     responses((status = 200, body = Success<EmpathyStatus>))
 )]
-pub async fn status(call: Call) -> Answered {
+pub async fn status(call: Call) -> HandlerResult {
     call.query(Query::EmpathyStatus).await
 }
 
@@ -80,7 +80,7 @@ pub async fn status(call: Call) -> Answered {
     post, path = "/sessions/{id}/empathy/resubmit", tag = "empathy", request_body = ResubmitEmpathyRequest,
     responses((status = 200, body = Success<EmpathyResubmitted>))
 )]
-pub async fn resubmit(call: Posted<ResubmitEmpathyRequest>) -> Answered {
+pub async fn resubmit(call: JsonCall<ResubmitEmpathyRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -89,7 +89,7 @@ pub async fn resubmit(call: Posted<ResubmitEmpathyRequest>) -> Answered {
     post, path = "/sessions/{id}/empathy/skip-refinement", tag = "empathy", request_body = SkipRefinementRequest,
     responses((status = 200, body = Success<RefinementSkipped>))
 )]
-pub async fn skip_refinement(call: Posted<SkipRefinementRequest>) -> Answered {
+pub async fn skip_refinement(call: JsonCall<SkipRefinementRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -100,7 +100,7 @@ pub async fn skip_refinement(call: Posted<SkipRefinementRequest>) -> Answered {
     get, path = "/sessions/{id}/reconciler/share-offer", tag = "empathy",
     responses((status = 200, body = Success<ShareOffer>))
 )]
-pub async fn share_offer(call: Call) -> Answered {
+pub async fn share_offer(call: Call) -> HandlerResult {
     call.query(Query::ShareOffer).await
 }
 
@@ -109,6 +109,6 @@ pub async fn share_offer(call: Call) -> Answered {
     get, path = "/sessions/{id}/pending-actions", tag = "empathy",
     responses((status = 200, body = Success<PendingActions>))
 )]
-pub async fn pending_actions(call: Call) -> Answered {
+pub async fn pending_actions(call: Call) -> HandlerResult {
     call.query(Query::PendingActions).await
 }

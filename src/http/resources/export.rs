@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::account::Account;
 use crate::{
     http::{
-        call::{Answered, Call},
+        call::{Call, HandlerResult},
         envelope::{Success, success_of},
         error::ApiError,
         origin,
@@ -139,7 +139,7 @@ struct Events {
 ///
 /// Returns the address of the export. It needs the caller's token.
 #[utoipa::path(post, path = "/me/export", tag = "account", responses((status = 200, body = Success<ExportPlace>)))]
-pub async fn ask(call: Call) -> Answered {
+pub async fn ask(call: Call) -> HandlerResult {
     let export_url = format!("{}/api/v1/me/export", origin(&call.request));
     Ok(success_of(ExportPlace { export_url, expires_at: call.state.clock.now() + GOOD_FOR }))
 }
@@ -149,7 +149,7 @@ pub async fn ask(call: Call) -> Answered {
     get, path = "/me/export", tag = "account", params(ExportQuery),
     responses((status = 200, body = Success<Export>))
 )]
-pub async fn fetch(call: Call) -> Answered {
+pub async fn fetch(call: Call) -> HandlerResult {
     let ExportQuery { cursor } = call.fields()?;
     let (state, user) = (&call.state, &call.user.id);
     let filter = ListFilter { status: None, cursor, limit: SESSIONS_ON_A_PAGE };
@@ -180,7 +180,7 @@ pub async fn fetch(call: Call) -> Answered {
     get, path = "/auth/me/export", tag = "account", params(ExportQuery),
     responses((status = 200, body = Success<Export>))
 )]
-pub async fn own(call: Call) -> Answered {
+pub async fn own(call: Call) -> HandlerResult {
     fetch(call).await
 }
 

@@ -13,7 +13,7 @@ use tandem_actors::domain::{
 use crate::http::{
     AppState,
     body::Json,
-    call::{self, Answered, Call, Posted, show},
+    call::{self, Call, HandlerResult, JsonCall, show},
     envelope::Success,
     error::ApiError,
     rate_limits,
@@ -38,7 +38,7 @@ pub async fn look(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     post, path = "/invitations/{id}/accept", tag = "invitations",
     responses((status = 200, body = Success<SessionEnvelope>), (status = 410))
 )]
-pub async fn accept(call: Call) -> Answered {
+pub async fn accept(call: Call) -> HandlerResult {
     let session = call.state.coordinator.session_of_invitation(&call.invitation()?)?;
     call.execute_in(session, Command::AcceptInvitation).await
 }
@@ -48,7 +48,7 @@ pub async fn accept(call: Call) -> Answered {
     post, path = "/invitations/{id}/decline", tag = "invitations", request_body = DeclineInvitationRequest,
     responses((status = 200, body = Success<InvitationDeclined>), (status = 410))
 )]
-pub async fn decline(call: Posted<DeclineInvitationRequest>) -> Answered {
+pub async fn decline(call: JsonCall<DeclineInvitationRequest>) -> HandlerResult {
     let session = call.state.coordinator.session_of_invitation(&call.invitation()?)?;
     let (call, Json(body)) = call.split();
     call.execute_in(session, Command::try_from(body)?).await
@@ -59,7 +59,7 @@ pub async fn decline(call: Posted<DeclineInvitationRequest>) -> Answered {
     post, path = "/invitations/{id}/resend", tag = "invitations",
     responses((status = 200, body = Success<InvitationResent>), (status = 429))
 )]
-pub async fn resend(call: Call) -> Answered {
+pub async fn resend(call: Call) -> HandlerResult {
     let session = call.state.coordinator.session_of_invitation(&call.invitation()?)?;
     call.execute_in(session, Command::ResendInvitation).await
 }
@@ -69,7 +69,7 @@ pub async fn resend(call: Call) -> Answered {
     get, path = "/sessions/{id}/invitation", tag = "invitations",
     responses((status = 200, body = Success<InvitationEnvelope>))
 )]
-pub async fn own(call: Call) -> Answered {
+pub async fn own(call: Call) -> HandlerResult {
     call.query(Query::Invitation).await
 }
 
@@ -78,7 +78,7 @@ pub async fn own(call: Call) -> Answered {
     post, path = "/sessions/{id}/invitation/confirm", tag = "invitations", request_body = ConfirmInvitationRequest,
     responses((status = 200, body = Success<InvitationConfirmed>))
 )]
-pub async fn confirm(call: Posted<ConfirmInvitationRequest>) -> Answered {
+pub async fn confirm(call: JsonCall<ConfirmInvitationRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -89,7 +89,7 @@ pub async fn confirm(call: Posted<ConfirmInvitationRequest>) -> Answered {
     put, path = "/sessions/{id}/invitation/message", tag = "invitations", request_body = InvitationMessageRequest,
     responses((status = 200, body = Success<InvitationEnvelope>))
 )]
-pub async fn message(call: Posted<InvitationMessageRequest>) -> Answered {
+pub async fn message(call: JsonCall<InvitationMessageRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -100,7 +100,7 @@ pub async fn message(call: Posted<InvitationMessageRequest>) -> Answered {
     post, path = "/sessions/{id}/topic-frame/confirm", tag = "invitations",
     responses((status = 200, body = Success<TopicFrameConfirmed>))
 )]
-pub async fn confirm_topic(call: Call) -> Answered {
+pub async fn confirm_topic(call: Call) -> HandlerResult {
     call.execute(Command::ConfirmTopicFrame).await
 }
 
@@ -111,7 +111,7 @@ pub async fn confirm_topic(call: Call) -> Answered {
     post, path = "/invitations/{id}/acknowledge", tag = "invitations",
     responses((status = 200, body = Success<InvitationAcknowledged>))
 )]
-pub async fn acknowledge(call: Call) -> Answered {
+pub async fn acknowledge(call: Call) -> HandlerResult {
     let data = call.state.coordinator.acknowledge(&call.invitation()?, &call.user.id).await?;
     call.state.users.mark_app(&call.user).await?;
     Ok(show(&data))

@@ -7,7 +7,7 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    call::{Answered, Call, Posted},
+    call::{Call, HandlerResult, JsonCall},
     envelope::Success,
 };
 
@@ -16,7 +16,7 @@ use crate::http::{
     post, path = "/sessions/{id}/pause", tag = "sessions", request_body = PauseRequest,
     responses((status = 200, body = Success<Paused>))
 )]
-pub async fn pause(call: Posted<PauseRequest>) -> Answered {
+pub async fn pause(call: JsonCall<PauseRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -25,7 +25,7 @@ pub async fn pause(call: Posted<PauseRequest>) -> Answered {
     post, path = "/sessions/{id}/resume", tag = "sessions",
     responses((status = 200, body = Success<Resumed>))
 )]
-pub async fn resume(call: Call) -> Answered {
+pub async fn resume(call: Call) -> HandlerResult {
     call.execute(Command::Resume).await
 }
 
@@ -36,7 +36,7 @@ pub async fn resume(call: Call) -> Answered {
     post, path = "/sessions/{id}/resolve", tag = "sessions",
     responses((status = 200, body = Success<Resolved>))
 )]
-pub async fn resolve(call: Call) -> Answered {
+pub async fn resolve(call: Call) -> HandlerResult {
     call.execute(Command::Resolve).await
 }
 
@@ -45,6 +45,6 @@ pub async fn resolve(call: Call) -> Answered {
     post, path = "/sessions/{id}/archive", tag = "sessions",
     responses((status = 200, body = Success<Archived>))
 )]
-pub async fn archive(call: Call) -> Answered {
+pub async fn archive(call: Call) -> HandlerResult {
     call.execute(Command::Archive).await
 }

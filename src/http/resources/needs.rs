@@ -13,7 +13,7 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    call::{Answered, Call, Posted},
+    call::{Call, HandlerResult, JsonCall},
     envelope::Success,
 };
 
@@ -22,7 +22,7 @@ use crate::http::{
     get, path = "/sessions/{id}/needs", tag = "needs",
     responses((status = 200, body = Success<NeedsList>))
 )]
-pub async fn list(call: Call) -> Answered {
+pub async fn list(call: Call) -> HandlerResult {
     call.query(Query::Needs).await
 }
 
@@ -31,7 +31,7 @@ pub async fn list(call: Call) -> Answered {
     post, path = "/sessions/{id}/needs", tag = "needs", request_body = AddNeedRequest,
     responses((status = 201, body = Success<NeedAdded>))
 )]
-pub async fn add(call: Posted<AddNeedRequest>) -> Answered {
+pub async fn add(call: JsonCall<AddNeedRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -40,7 +40,7 @@ pub async fn add(call: Posted<AddNeedRequest>) -> Answered {
     post, path = "/sessions/{id}/needs/confirm", tag = "needs", request_body = ConfirmNeedsRequest,
     responses((status = 200, body = Success<NeedsConfirmed>))
 )]
-pub async fn confirm(call: Posted<ConfirmNeedsRequest>) -> Answered {
+pub async fn confirm(call: JsonCall<ConfirmNeedsRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -49,7 +49,7 @@ pub async fn confirm(call: Posted<ConfirmNeedsRequest>) -> Answered {
     post, path = "/sessions/{id}/needs/consent", tag = "needs", request_body = ShareNeedsRequest,
     responses((status = 200, body = Success<NeedsShared>))
 )]
-pub async fn share(call: Posted<ShareNeedsRequest>) -> Answered {
+pub async fn share(call: JsonCall<ShareNeedsRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -60,7 +60,7 @@ pub async fn share(call: Posted<ShareNeedsRequest>) -> Answered {
     get, path = "/sessions/{id}/needs/comparison", tag = "needs",
     responses((status = 200, body = Success<NeedsComparison>))
 )]
-pub async fn comparison(call: Call) -> Answered {
+pub async fn comparison(call: Call) -> HandlerResult {
     call.query(Query::NeedsComparison).await
 }
 
@@ -69,7 +69,7 @@ pub async fn comparison(call: Call) -> Answered {
     get, path = "/sessions/{id}/common-ground", tag = "needs",
     responses((status = 200, body = Success<CommonGround>))
 )]
-pub async fn common_ground(call: Call) -> Answered {
+pub async fn common_ground(call: Call) -> HandlerResult {
     call.query(Query::CommonGround).await
 }
 
@@ -78,7 +78,7 @@ pub async fn common_ground(call: Call) -> Answered {
     post, path = "/sessions/{id}/common-ground/confirm", tag = "needs", request_body = ConfirmCommonGroundRequest,
     responses((status = 200, body = Success<CommonGroundConfirmed>))
 )]
-pub async fn confirm_common_ground(call: Posted<ConfirmCommonGroundRequest>) -> Answered {
+pub async fn confirm_common_ground(call: JsonCall<ConfirmCommonGroundRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -89,7 +89,7 @@ pub async fn confirm_common_ground(call: Posted<ConfirmCommonGroundRequest>) -> 
     post, path = "/sessions/{id}/needs/capture", tag = "needs", request_body = CaptureNeedsRequest,
     responses((status = 201, body = Success<NeedsCaptured>))
 )]
-pub async fn capture(call: Posted<CaptureNeedsRequest>) -> Answered {
+pub async fn capture(call: JsonCall<CaptureNeedsRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -100,7 +100,7 @@ pub async fn capture(call: Posted<CaptureNeedsRequest>) -> Answered {
     post, path = "/sessions/{id}/needs/apply-edits", tag = "needs", request_body = EditNeedsRequest,
     responses((status = 200, body = Success<NeedsEdited>))
 )]
-pub async fn apply_edits(call: Posted<EditNeedsRequest>) -> Answered {
+pub async fn apply_edits(call: JsonCall<EditNeedsRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -111,7 +111,7 @@ pub async fn apply_edits(call: Posted<EditNeedsRequest>) -> Answered {
     delete, path = "/sessions/{id}/needs/{needId}", tag = "needs",
     responses((status = 200, body = Success<NeedRemoved>))
 )]
-pub async fn remove(call: Call) -> Answered {
+pub async fn remove(call: Call) -> HandlerResult {
     let need = call.path("needId").ok_or_else(no_such_need);
     let need = call.reject_unless_member(need).await?;
     call.execute(Command::RemoveNeed(RemoveNeed { need })).await
@@ -122,6 +122,6 @@ pub async fn remove(call: Call) -> Answered {
     post, path = "/sessions/{id}/needs/validate", tag = "needs", request_body = ValidateNeedsRequest,
     responses((status = 200, body = Success<NeedsValidated>))
 )]
-pub async fn validate(call: Posted<ValidateNeedsRequest>) -> Answered {
+pub async fn validate(call: JsonCall<ValidateNeedsRequest>) -> HandlerResult {
     call.execute_body().await
 }

@@ -14,7 +14,7 @@ use tandem_actors::{
         ids::{Seq, SessionId},
         time::Timestamp,
     },
-    explain::{Explained, Explanation, explain},
+    explain::{ExplainedEvent, Explanation, explain},
     supervisor::Quarantine,
 };
 use utoipa::{IntoParams, ToSchema};
@@ -47,7 +47,7 @@ pub struct SessionExplanation {
     /// Records that cannot be read, each with its problem.
     unreadable: Vec<String>,
     #[schema(value_type = Vec<Object>)]
-    events: Vec<Explained>,
+    events: Vec<ExplainedEvent>,
     #[schema(value_type = Vec<Object>)]
     pushes: Vec<ExplainedPush>,
 }

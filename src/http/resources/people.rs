@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::http::{
     body::Json,
-    call::{Answered, Call, Posted, show},
+    call::{Call, HandlerResult, JsonCall, show},
     envelope::{Success, success_of},
     error::ApiError,
     paging::page_length,
@@ -63,7 +63,7 @@ pub struct Nickname {
     get, path = "/people", tag = "people", params(PeopleQuery),
     responses((status = 200, body = Success<PeoplePage>))
 )]
-pub async fn list(call: Call) -> Answered {
+pub async fn list(call: Call) -> HandlerResult {
     let PeopleQuery { cursor, limit } = call.fields()?;
     let limit = page_length(limit, MOST_PEOPLE, MOST_PEOPLE)?;
     // Only the app requests them, before it begins a session.
@@ -76,7 +76,7 @@ pub async fn list(call: Call) -> Answered {
     get, path = "/people/{id}", tag = "people",
     responses((status = 200, body = Success<PersonEnvelope>))
 )]
-pub async fn person(call: Call) -> Answered {
+pub async fn person(call: Call) -> HandlerResult {
     let person = person_in_path(&call)?;
     Ok(show(&call.state.coordinator.person(&call.user.id, &person).await?))
 }
@@ -86,7 +86,7 @@ pub async fn person(call: Call) -> Answered {
     get, path = "/people/{id}/sessions", tag = "people", params(PersonSessionsQuery),
     responses((status = 200, body = Success<PersonSessions>))
 )]
-pub async fn sessions(call: Call) -> Answered {
+pub async fn sessions(call: Call) -> HandlerResult {
     let person = person_in_path(&call)?;
     let PersonSessionsQuery { status } = call.fields()?;
     let names = [("completed", WithPerson::Completed), ("active", WithPerson::Active)];
@@ -104,7 +104,7 @@ pub async fn sessions(call: Call) -> Answered {
     patch, path = "/relationships/{id}/nickname", tag = "people", request_body = NicknameRequest,
     responses((status = 200, body = Success<Nickname>))
 )]
-pub async fn nickname(call: Posted<NicknameRequest>) -> Answered {
+pub async fn nickname(call: JsonCall<NicknameRequest>) -> HandlerResult {
     let relationship: String = call.path("id").unwrap_or_default();
     let (call, Json(body)) = call.split();
     let nickname = match body.nickname {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     http::{
         body::Json,
-        call::{Answered, Call, Posted, answer},
+        call::{Call, HandlerResult, JsonCall, answer},
         envelope::{Success, success_of},
         error::ApiError,
         idempotency,
@@ -57,7 +57,7 @@ pub struct PreferencesView {
     post, path = "/auth/push-token", tag = "push", request_body = Registration,
     responses((status = 200, body = Success<Registered>), (status = 429))
 )]
-pub async fn register(call: Posted<Registration>) -> Answered {
+pub async fn register(call: JsonCall<Registration>) -> HandlerResult {
     let Call { state, user, body: Json(device), key, .. } = call;
     state.limits.push_token.check(&user.id)?;
     let time_zone_known = device.time_zone.as_ref().map(|_| device.known_time_zone().is_some());
@@ -76,7 +76,7 @@ pub async fn register(call: Posted<Registration>) -> Answered {
     delete, path = "/auth/push-token", tag = "push", request_body = RemovePushToken,
     responses((status = 200, body = Success<Registered>), (status = 429))
 )]
-pub async fn remove(call: Posted<RemovePushToken>) -> Answered {
+pub async fn remove(call: JsonCall<RemovePushToken>) -> HandlerResult {
     call.state.limits.push_token.check(&call.user.id)?;
     let (devices, user) = (&call.state.devices, call.user.id.clone());
     match call.body.0.push_token {
@@ -103,7 +103,7 @@ pub async fn test(_: Call) -> Result<web::Json<Success<TestPush>>, ApiError> {
     get, path = "/auth/me/notification-preferences", tag = "push",
     responses((status = 200, body = Success<PreferencesView>))
 )]
-pub async fn preferences(call: Call) -> Answered {
+pub async fn preferences(call: Call) -> HandlerResult {
     Ok(view(call.state.devices.preferences(&call.user.id).map_err(Refusal::from)?))
 }
 
@@ -112,7 +112,7 @@ pub async fn preferences(call: Call) -> Answered {
     patch, path = "/auth/me/notification-preferences", tag = "push", request_body = PreferencesPatch,
     responses((status = 200, body = Success<PreferencesView>))
 )]
-pub async fn change_preferences(call: Posted<PreferencesPatch>) -> Answered {
+pub async fn change_preferences(call: JsonCall<PreferencesPatch>) -> HandlerResult {
     Ok(view(call.state.devices.patch_preferences(call.user.id.clone(), call.body.0).await?))
 }
 

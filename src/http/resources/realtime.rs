@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     http::{
         AppState,
-        call::{Answered, Call},
+        call::{Call, HandlerResult},
         envelope::{Success, success_of},
         is_https,
         realtime_access::RealtimeDescription,
@@ -97,7 +97,7 @@ const SHOW: [Show; 4] = [
     get, path = "/auth/ably-token", tag = "realtime",
     responses((status = 200, body = Success<RealtimeToken>), (status = 429))
 )]
-pub async fn ably_token(call: Call) -> Answered {
+pub async fn ably_token(call: Call) -> HandlerResult {
     let (state, user) = (&call.state, &call.user.id);
     state.limits.ably_token.check(user)?;
     let resolved_for = i64::try_from(state.realtime.config.resolved_access.as_millis()).unwrap_or(i64::MAX);
@@ -114,7 +114,7 @@ pub async fn ably_token(call: Call) -> Answered {
     delete, path = "/auth/ably-token", tag = "realtime",
     responses((status = 200, body = Success<SignedOut>))
 )]
-pub async fn sign_out(call: Call) -> Answered {
+pub async fn sign_out(call: Call) -> HandlerResult {
     let tokens = call.state.realtime.provider.end_tokens_of(&call.user.id).await?;
     Ok(success_of(SignedOut { signed_out: tokens == RealtimeTokens::Ended }))
 }
@@ -139,7 +139,7 @@ pub(crate) async fn sign_out_everywhere(state: &AppState, user: &UserId) -> Resu
     get, path = "/realtime/config", tag = "realtime", params(ConfigQuery),
     responses((status = 200, body = Success<RealtimeConfig>))
 )]
-pub async fn config(call: Call) -> Answered {
+pub async fn config(call: Call) -> HandlerResult {
     let ConfigQuery { session_id } = call.fields()?;
     let session = match session_id {
         Some(id) => {

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::http::{
     body::Json,
-    call::Answered,
+    call::HandlerResult,
     envelope::Success,
     service::{ServiceCall, Written},
 };
@@ -26,7 +26,7 @@ use crate::http::{
     security(("service" = [])), request_body = WriteInvitationRequest,
     responses((status = 200, body = Success<Written>))
 )]
-pub async fn invitation(call: ServiceCall<Json<WriteInvitationRequest>>) -> Answered {
+pub async fn invitation(call: ServiceCall<Json<WriteInvitationRequest>>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -36,7 +36,7 @@ pub async fn invitation(call: ServiceCall<Json<WriteInvitationRequest>>) -> Answ
     security(("service" = [])),
     responses((status = 200, body = Success<Written>))
 )]
-pub async fn offer_feel_heard(call: ServiceCall) -> Answered {
+pub async fn offer_feel_heard(call: ServiceCall) -> HandlerResult {
     call.execute(Command::OfferFeelHeard).await
 }
 
@@ -46,7 +46,7 @@ pub async fn offer_feel_heard(call: ServiceCall) -> Answered {
     security(("service" = [])), request_body = ProposeStrategyRequest,
     responses((status = 200, body = Success<Written>))
 )]
-pub async fn strategy(call: ServiceCall<Json<ProposeStrategyRequest>>) -> Answered {
+pub async fn strategy(call: ServiceCall<Json<ProposeStrategyRequest>>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -56,7 +56,7 @@ pub async fn strategy(call: ServiceCall<Json<ProposeStrategyRequest>>) -> Answer
     security(("service" = [])), request_body = AnswerSubChatRequest,
     responses((status = 200, body = Success<Written>))
 )]
-pub async fn answer_sub_chat(call: ServiceCall<Json<AnswerSubChatRequest>>) -> Answered {
+pub async fn answer_sub_chat(call: ServiceCall<Json<AnswerSubChatRequest>>) -> HandlerResult {
     call.execute_on::<SubChatId>("subChatId").await
 }
 
@@ -76,7 +76,7 @@ pub struct WriteEmpathyDraftRequest {
     security(("service" = [])), request_body = WriteEmpathyDraftRequest,
     responses((status = 200, body = Success<Written>))
 )]
-pub async fn empathy_draft(call: ServiceCall<Json<WriteEmpathyDraftRequest>>) -> Answered {
+pub async fn empathy_draft(call: ServiceCall<Json<WriteEmpathyDraftRequest>>) -> HandlerResult {
     let (call, Json(WriteEmpathyDraftRequest { content })) = call.split();
     let draft = SaveEmpathyDraftRequest { content, ready_to_share: Some(false) };
     call.execute(Command::try_from(draft)?).await
@@ -90,6 +90,6 @@ pub async fn empathy_draft(call: ServiceCall<Json<WriteEmpathyDraftRequest>>) ->
     security(("service" = [])), request_body = CaptureNeedsRequest,
     responses((status = 200, body = Success<Written>))
 )]
-pub async fn needs(call: ServiceCall<Json<CaptureNeedsRequest>>) -> Answered {
+pub async fn needs(call: ServiceCall<Json<CaptureNeedsRequest>>) -> HandlerResult {
     call.execute_body().await
 }

@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::http::{
     body::Json,
-    call::{Answered, Call, Posted, answer, show},
+    call::{Call, HandlerResult, JsonCall, answer, show},
     envelope::{Success, success_of},
     error::ApiError,
     idempotency,
@@ -87,7 +87,7 @@ pub struct PresenceRequest {
         (status = 404), (status = 429)
     )
 )]
-pub async fn create(call: Posted<CreateSessionRequest>) -> Answered {
+pub async fn create(call: JsonCall<CreateSessionRequest>) -> HandlerResult {
     call.state.limits.create_session.check(&call.user.id)?;
     let (call, Json(body)) = call.split();
     let create = CreateSession::try_from(body)?;
@@ -99,7 +99,7 @@ pub async fn create(call: Posted<CreateSessionRequest>) -> Answered {
     get, path = "/sessions", tag = "sessions", params(ListQuery),
     responses((status = 200, body = Success<SessionsPage>))
 )]
-pub async fn list(call: Call) -> Answered {
+pub async fn list(call: Call) -> HandlerResult {
     let ListQuery { status, cursor, limit } = call.fields()?;
     let status = status.map(|names| names.split(',').map(|name| session_status(name.trim())).collect()).transpose()?;
     let filter = ListFilter { status, cursor, limit: page_length(limit, PAGE, LARGEST_PAGE)? };
@@ -111,7 +111,7 @@ pub async fn list(call: Call) -> Answered {
     get, path = "/sessions/unread-count", tag = "sessions",
     responses((status = 200, body = Success<Count>))
 )]
-pub async fn unread_count(call: Call) -> Answered {
+pub async fn unread_count(call: Call) -> HandlerResult {
     let count = call.state.coordinator.unread_count(&call.user.id).map_err(Refusal::from)?;
     Ok(success_of(Count { count }))
 }
@@ -123,7 +123,7 @@ pub async fn unread_count(call: Call) -> Answered {
     get, path = "/notifications/badge-count", tag = "sessions",
     responses((status = 200, body = Success<Badge>))
 )]
-pub async fn badge_count(call: Call) -> Answered {
+pub async fn badge_count(call: Call) -> HandlerResult {
     Ok(success_of(call.state.coordinator.badge(&call.user.id).map_err(Refusal::from)?))
 }
 
@@ -132,7 +132,7 @@ pub async fn badge_count(call: Call) -> Answered {
     get, path = "/sessions/{id}", tag = "sessions",
     responses((status = 200, body = Success<SessionEnvelope>))
 )]
-pub async fn detail(call: Call) -> Answered {
+pub async fn detail(call: Call) -> HandlerResult {
     call.query(Query::Detail).await
 }
 
@@ -143,7 +143,7 @@ pub async fn detail(call: Call) -> Answered {
     delete, path = "/sessions/{id}", tag = "sessions",
     responses((status = 200, body = Success<Deleted>))
 )]
-pub async fn withdraw(call: Call) -> Answered {
+pub async fn withdraw(call: Call) -> HandlerResult {
     call.execute(Command::Withdraw).await
 }
 
@@ -152,7 +152,7 @@ pub async fn withdraw(call: Call) -> Answered {
     get, path = "/sessions/{id}/state", tag = "sessions",
     responses((status = 200, body = Success<SessionState>))
 )]
-pub async fn state(call: Call) -> Answered {
+pub async fn state(call: Call) -> HandlerResult {
     call.query(Query::State).await
 }
 
@@ -163,7 +163,7 @@ pub async fn state(call: Call) -> Answered {
     get, path = "/sessions/{id}/events", tag = "sessions", params(EventsQuery),
     responses((status = 200, body = Success<EventsPage>))
 )]
-pub async fn events(call: Call) -> Answered {
+pub async fn events(call: Call) -> HandlerResult {
     let session = call.session()?;
     let EventsQuery { after, limit } = call.reject_unless_member(call.fields()).await?;
     let limit = call.reject_unless_member(page_length(limit, EVENTS, MOST_EVENTS)).await?;
@@ -176,7 +176,7 @@ pub async fn events(call: Call) -> Answered {
     post, path = "/sessions/{id}/viewed", tag = "sessions", request_body = ViewedRequest,
     responses((status = 200, body = Success<Viewed>))
 )]
-pub async fn viewed(call: Posted<ViewedRequest>) -> Answered {
+pub async fn viewed(call: JsonCall<ViewedRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -185,7 +185,7 @@ pub async fn viewed(call: Posted<ViewedRequest>) -> Answered {
     post, path = "/sessions/{id}/share-tab-viewed", tag = "sessions",
     responses((status = 200, body = Success<ShareTabViewed>))
 )]
-pub async fn share_tab_viewed(call: Call) -> Answered {
+pub async fn share_tab_viewed(call: Call) -> HandlerResult {
     call.execute(Command::SawShareTab).await
 }
 
@@ -196,7 +196,7 @@ pub async fn share_tab_viewed(call: Call) -> Answered {
     get, path = "/sessions/{id}/messages", tag = "sessions", params(MessagesQuery),
     responses((status = 200, body = Success<MessagesPage>))
 )]
-pub async fn messages(call: Call) -> Answered {
+pub async fn messages(call: Call) -> HandlerResult {
     let MessagesQuery { limit } = call.reject_unless_member(call.fields()).await?;
     let limit = call.reject_unless_member(at_most("limit", limit, i32::MAX as u32)).await?;
     call.query(Query::Messages { limit }).await
@@ -207,7 +207,7 @@ pub async fn messages(call: Call) -> Answered {
     post, path = "/sessions/{id}/presence", tag = "sessions", request_body = PresenceRequest,
     responses((status = 200, body = Success<HeartbeatAnswer>))
 )]
-pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
+pub async fn presence(call: JsonCall<PresenceRequest>) -> HandlerResult {
     let session = call.session()?;
     let (call, Json(body)) = call.split();
     let active = fields::name("status", body.status, &[("active", true), ("away", false)]);
@@ -228,7 +228,7 @@ pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
     post, path = "/sessions/{id}/nudge", tag = "sessions",
     responses((status = 200, body = Success<Nudged>), (status = 429))
 )]
-pub async fn nudge(call: Call) -> Answered {
+pub async fn nudge(call: Call) -> HandlerResult {
     call.execute(Command::Nudge).await
 }
 

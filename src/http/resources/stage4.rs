@@ -10,7 +10,7 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    call::{Answered, Call, Posted},
+    call::{Call, HandlerResult, JsonCall},
     envelope::Success,
 };
 
@@ -21,7 +21,7 @@ use crate::http::{
     get, path = "/sessions/{id}/stage4", tag = "stage4",
     responses((status = 200, body = Success<Stage4State>))
 )]
-pub async fn state(call: Call) -> Answered {
+pub async fn state(call: Call) -> HandlerResult {
     call.execute(Stage4Command::Look.into()).await
 }
 
@@ -32,7 +32,7 @@ pub async fn state(call: Call) -> Answered {
     post, path = "/sessions/{id}/stage4/proposals/{proposalId}/selection", tag = "stage4",
     request_body = SelectOneRequest, responses((status = 200, body = Success<SelectionSubmitted>))
 )]
-pub async fn select(call: Posted<SelectOneRequest>) -> Answered {
+pub async fn select(call: JsonCall<SelectOneRequest>) -> HandlerResult {
     let proposal: StrategyId = call.item_for_member("proposalId", "there is no such proposal in this session").await?;
     call.execute_on(proposal).await
 }
@@ -42,7 +42,7 @@ pub async fn select(call: Posted<SelectOneRequest>) -> Answered {
     post, path = "/sessions/{id}/stage4/selections", tag = "stage4", request_body = SelectManyRequest,
     responses((status = 200, body = Success<SelectionSubmitted>))
 )]
-pub async fn select_many(call: Posted<SelectManyRequest>) -> Answered {
+pub async fn select_many(call: JsonCall<SelectManyRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -53,7 +53,7 @@ pub async fn select_many(call: Posted<SelectManyRequest>) -> Answered {
     post, path = "/sessions/{id}/stage4/share-selections", tag = "stage4",
     responses((status = 200, body = Success<Stage4Changed>))
 )]
-pub async fn share(call: Call) -> Answered {
+pub async fn share(call: Call) -> HandlerResult {
     call.execute(Stage4Command::Share.into()).await
 }
 
@@ -62,7 +62,7 @@ pub async fn share(call: Call) -> Answered {
     post, path = "/sessions/{id}/stage4/unshare-selections", tag = "stage4",
     responses((status = 200, body = Success<Stage4Changed>))
 )]
-pub async fn unshare(call: Call) -> Answered {
+pub async fn unshare(call: Call) -> HandlerResult {
     call.execute(Stage4Command::Unshare.into()).await
 }
 
@@ -71,8 +71,8 @@ pub async fn unshare(call: Call) -> Answered {
     post, path = "/sessions/{id}/stage4/needs/{needId}/decline", tag = "stage4",
     responses((status = 200, body = Success<Stage4Changed>))
 )]
-pub async fn decline_need(call: Call) -> Answered {
-    decline(call, true).await
+pub async fn decline_need(call: Call) -> HandlerResult {
+    set_declined(call, true).await
 }
 
 /// Address a declined need again
@@ -80,8 +80,8 @@ pub async fn decline_need(call: Call) -> Answered {
     delete, path = "/sessions/{id}/stage4/needs/{needId}/decline", tag = "stage4",
     responses((status = 200, body = Success<Stage4Changed>))
 )]
-pub async fn address_need(call: Call) -> Answered {
-    decline(call, false).await
+pub async fn address_need(call: Call) -> HandlerResult {
+    set_declined(call, false).await
 }
 
 /// Continue the walk through the needs
@@ -89,7 +89,7 @@ pub async fn address_need(call: Call) -> Answered {
     post, path = "/sessions/{id}/stage4/walkthrough/needs/{needId}", tag = "stage4", request_body = WalkNeedRequest,
     responses((status = 200, body = Success<Stage4Changed>))
 )]
-pub async fn walk(call: Posted<WalkNeedRequest>) -> Answered {
+pub async fn walk(call: JsonCall<WalkNeedRequest>) -> HandlerResult {
     let need: NeedId = call.item_for_member("needId", NO_SUCH_NEED).await?;
     call.execute_on(need).await
 }
@@ -101,7 +101,7 @@ pub async fn walk(call: Posted<WalkNeedRequest>) -> Answered {
     post, path = "/sessions/{id}/stage4/close", tag = "stage4", request_body = CloseStage4Request,
     responses((status = 200, body = Success<Stage4Closed>))
 )]
-pub async fn close(call: Posted<CloseStage4Request>) -> Answered {
+pub async fn close(call: JsonCall<CloseStage4Request>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -110,7 +110,7 @@ pub async fn close(call: Posted<CloseStage4Request>) -> Answered {
     post, path = "/sessions/{id}/stage4/subchat", tag = "stage4", request_body = OpenSubChatRequest,
     responses((status = 200, body = Success<SubChatAnswer>))
 )]
-pub async fn open_sub_chat(call: Posted<OpenSubChatRequest>) -> Answered {
+pub async fn open_sub_chat(call: JsonCall<OpenSubChatRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -119,7 +119,7 @@ pub async fn open_sub_chat(call: Posted<OpenSubChatRequest>) -> Answered {
     get, path = "/sessions/{id}/stage4/subchat/{subChatId}", tag = "stage4",
     responses((status = 200, body = Success<SubChatAnswer>))
 )]
-pub async fn sub_chat(call: Call) -> Answered {
+pub async fn sub_chat(call: Call) -> HandlerResult {
     let id = call.item_for_member("subChatId", NO_SUCH_CHAT).await?;
     call.execute(Stage4Command::ReadSubChat(id).into()).await
 }
@@ -131,7 +131,7 @@ pub async fn sub_chat(call: Call) -> Answered {
     post, path = "/sessions/{id}/stage4/subchat/{subChatId}/messages", tag = "stage4",
     request_body = SayInSubChatRequest, responses((status = 200, body = Success<SubChatAnswer>))
 )]
-pub async fn say(call: Posted<SayInSubChatRequest>) -> Answered {
+pub async fn say(call: JsonCall<SayInSubChatRequest>) -> HandlerResult {
     let chat: SubChatId = call.item_for_member("subChatId", NO_SUCH_CHAT).await?;
     call.execute_on(chat).await
 }
@@ -143,7 +143,7 @@ pub async fn say(call: Posted<SayInSubChatRequest>) -> Answered {
     post, path = "/sessions/{id}/stage4/subchat/{subChatId}/resolve", tag = "stage4",
     request_body = ResolveSubChatRequest, responses((status = 200, body = Success<SubChatResolved>))
 )]
-pub async fn resolve_sub_chat(call: Posted<ResolveSubChatRequest>) -> Answered {
+pub async fn resolve_sub_chat(call: JsonCall<ResolveSubChatRequest>) -> HandlerResult {
     let chat: SubChatId = call.item_for_member("subChatId", NO_SUCH_CHAT).await?;
     call.execute_on(chat).await
 }
@@ -151,7 +151,7 @@ pub async fn resolve_sub_chat(call: Posted<ResolveSubChatRequest>) -> Answered {
 const NO_SUCH_NEED: &str = "there is no such need among those that both of you share";
 const NO_SUCH_CHAT: &str = "there is no such sub-chat of yours";
 
-async fn decline(call: Call, declined: bool) -> Answered {
+async fn set_declined(call: Call, declined: bool) -> HandlerResult {
     let need = call.item_for_member("needId", NO_SUCH_NEED).await?;
     call.execute(Stage4Command::DeclineNeed(DeclineNeed { need, declined }).into()).await
 }

@@ -8,7 +8,7 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    call::{Answered, Call, Posted},
+    call::{Call, HandlerResult, JsonCall},
     envelope::Success,
     error::ApiError,
 };
@@ -18,7 +18,7 @@ use crate::http::{
     get, path = "/sessions/{id}/progress", tag = "stages",
     responses((status = 200, body = Success<Progress>))
 )]
-pub async fn progress(call: Call) -> Answered {
+pub async fn progress(call: Call) -> HandlerResult {
     call.query(Query::Progress).await
 }
 
@@ -27,7 +27,7 @@ pub async fn progress(call: Call) -> Answered {
     get, path = "/sessions/{id}/stages/{stage}/gates", tag = "stages",
     responses((status = 200, body = Success<GatesAnswer>))
 )]
-pub async fn gates(call: Call) -> Answered {
+pub async fn gates(call: Call) -> HandlerResult {
     let stage: Option<Stage> = call.path::<u8>("stage").and_then(|number| Stage::try_from(number).ok());
     let none = || ApiError::new(Code::NotFound, "there is no such stage; the stages are 0 to 4");
     let stage = stage.ok_or_else(none)?;
@@ -41,6 +41,6 @@ pub async fn gates(call: Call) -> Answered {
     post, path = "/sessions/{id}/stages/advance", tag = "stages", request_body = AdvanceRequest,
     responses((status = 200, body = Success<Advanced>))
 )]
-pub async fn advance(call: Posted<AdvanceRequest>) -> Answered {
+pub async fn advance(call: JsonCall<AdvanceRequest>) -> HandlerResult {
     call.execute_body().await
 }

@@ -7,7 +7,7 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    call::{Answered, Call, Posted},
+    call::{Call, HandlerResult, JsonCall},
     envelope::Success,
 };
 
@@ -18,7 +18,7 @@ use crate::http::{
     get, path = "/sessions/{id}/strategies", tag = "strategies",
     responses((status = 200, body = Success<StrategiesList>))
 )]
-pub async fn list(call: Call) -> Answered {
+pub async fn list(call: Call) -> HandlerResult {
     call.query(Query::Strategies).await
 }
 
@@ -27,7 +27,7 @@ pub async fn list(call: Call) -> Answered {
     post, path = "/sessions/{id}/strategies", tag = "strategies", request_body = ProposeStrategyRequest,
     responses((status = 201, body = Success<StrategyProposed>))
 )]
-pub async fn propose(call: Posted<ProposeStrategyRequest>) -> Answered {
+pub async fn propose(call: JsonCall<ProposeStrategyRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -38,7 +38,7 @@ pub async fn propose(call: Posted<ProposeStrategyRequest>) -> Answered {
     post, path = "/sessions/{id}/strategies/ready", tag = "strategies",
     responses((status = 200, body = Success<ReadyToRank>))
 )]
-pub async fn ready(call: Call) -> Answered {
+pub async fn ready(call: Call) -> HandlerResult {
     call.execute(Command::ReadyToRank).await
 }
 
@@ -49,7 +49,7 @@ pub async fn ready(call: Call) -> Answered {
     post, path = "/sessions/{id}/strategies/rank", tag = "strategies", request_body = SubmitRankingRequest,
     responses((status = 200, body = Success<RankingSubmitted>))
 )]
-pub async fn rank(call: Posted<SubmitRankingRequest>) -> Answered {
+pub async fn rank(call: JsonCall<SubmitRankingRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -60,6 +60,6 @@ pub async fn rank(call: Posted<SubmitRankingRequest>) -> Answered {
     get, path = "/sessions/{id}/strategies/overlap", tag = "strategies",
     responses((status = 200, body = Success<Overlap>))
 )]
-pub async fn overlap(call: Call) -> Answered {
+pub async fn overlap(call: Call) -> HandlerResult {
     call.query(Query::Overlap).await
 }

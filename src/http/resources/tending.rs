@@ -8,7 +8,7 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    call::{Answered, Call, Posted},
+    call::{Call, HandlerResult, JsonCall},
     envelope::Success,
 };
 
@@ -17,7 +17,7 @@ use crate::http::{
     get, path = "/sessions/{id}/tending", tag = "tending",
     responses((status = 200, body = Success<TendingList>))
 )]
-pub async fn list(call: Call) -> Answered {
+pub async fn list(call: Call) -> HandlerResult {
     call.query(Query::Tending).await
 }
 
@@ -26,7 +26,7 @@ pub async fn list(call: Call) -> Answered {
     get, path = "/sessions/{id}/tending/history", tag = "tending",
     responses((status = 200, body = Success<TendingHistory>))
 )]
-pub async fn history(call: Call) -> Answered {
+pub async fn history(call: Call) -> HandlerResult {
     call.query(Query::TendingHistory).await
 }
 
@@ -37,7 +37,7 @@ pub async fn history(call: Call) -> Answered {
     post, path = "/sessions/{id}/tending/notes", tag = "tending", request_body = WriteTendingNoteRequest,
     responses((status = 201, body = Success<NoteAnswer>))
 )]
-pub async fn write_note(call: Posted<WriteTendingNoteRequest>) -> Answered {
+pub async fn write_note(call: JsonCall<WriteTendingNoteRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -46,7 +46,7 @@ pub async fn write_note(call: Posted<WriteTendingNoteRequest>) -> Answered {
     post, path = "/sessions/{id}/tending/reentry", tag = "tending", request_body = ReenterTendingRequest,
     responses((status = 201, body = Success<TendingEntryAnswer>))
 )]
-pub async fn reenter(call: Posted<ReenterTendingRequest>) -> Answered {
+pub async fn reenter(call: JsonCall<ReenterTendingRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -58,7 +58,7 @@ pub async fn reenter(call: Posted<ReenterTendingRequest>) -> Answered {
     post, path = "/sessions/{id}/tending/checkin", tag = "tending", request_body = CheckInRequest,
     responses((status = 200, body = Success<CheckedIn>))
 )]
-pub async fn check_in(call: Posted<CheckInRequest>) -> Answered {
+pub async fn check_in(call: JsonCall<CheckInRequest>) -> HandlerResult {
     call.execute_body().await
 }
 
@@ -67,7 +67,7 @@ pub async fn check_in(call: Posted<CheckInRequest>) -> Answered {
     post, path = "/sessions/{id}/tending/{entryId}/responses", tag = "tending", request_body = RespondTendingRequest,
     responses((status = 200, body = Success<TendingEntryAnswer>))
 )]
-pub async fn respond(call: Posted<RespondTendingRequest>) -> Answered {
+pub async fn respond(call: JsonCall<RespondTendingRequest>) -> HandlerResult {
     let entry: TendingEntryId = call.item_for_member("entryId", NO_SUCH_CHECK_IN).await?;
     call.execute_on(entry).await
 }
@@ -77,8 +77,8 @@ pub async fn respond(call: Posted<RespondTendingRequest>) -> Answered {
     post, path = "/sessions/{id}/tending/{entryId}/share", tag = "tending",
     responses((status = 200, body = Success<TendingEntryAnswer>))
 )]
-pub async fn share(call: Call) -> Answered {
-    show(call, true).await
+pub async fn share(call: Call) -> HandlerResult {
+    set_shared(call, true).await
 }
 
 /// Hide the caller's check-in from the partner
@@ -86,13 +86,13 @@ pub async fn share(call: Call) -> Answered {
     post, path = "/sessions/{id}/tending/{entryId}/unshare", tag = "tending",
     responses((status = 200, body = Success<TendingEntryAnswer>))
 )]
-pub async fn unshare(call: Call) -> Answered {
-    show(call, false).await
+pub async fn unshare(call: Call) -> HandlerResult {
+    set_shared(call, false).await
 }
 
 const NO_SUCH_CHECK_IN: &str = "there is no such check-in in this session";
 
-async fn show(call: Call, shared: bool) -> Answered {
+async fn set_shared(call: Call, shared: bool) -> HandlerResult {
     let entry = call.item_for_member("entryId", NO_SUCH_CHECK_IN).await?;
     call.execute(TendingCommand::Share { entry, shared }.into()).await
 }

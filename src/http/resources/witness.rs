@@ -3,7 +3,7 @@
 use tandem_actors::domain::{command::FeelHeardRequest, view::FeelHeard};
 
 use crate::http::{
-    call::{Answered, Posted},
+    call::{HandlerResult, JsonCall},
     envelope::Success,
 };
 
@@ -12,6 +12,6 @@ use crate::http::{
     post, path = "/sessions/{id}/feel-heard", tag = "witness", request_body = FeelHeardRequest,
     responses((status = 200, body = Success<FeelHeard>))
 )]
-pub async fn feel_heard(call: Posted<FeelHeardRequest>) -> Answered {
+pub async fn feel_heard(call: JsonCall<FeelHeardRequest>) -> HandlerResult {
     call.execute_body().await
 }

@@ -8,13 +8,13 @@ use crate::push::{
 };
 
 #[derive(Default)]
-pub(super) struct Changed {
+pub(super) struct ChangedUsers {
     pub rows: Vec<Change>,
     /// `None`: the user is erased.
     pub users: Vec<(UserId, Option<Reach>)>,
 }
 
-impl Changed {
+impl ChangedUsers {
     pub fn put(&mut self, user: UserId, reach: Reach) {
         self.users.retain(|(of, _)| *of != user);
         self.users.push((user, Some(reach)));

@@ -9,7 +9,7 @@ use tandem_actors::{
     records,
 };
 
-use super::{Devices, DevicesError, changed::Changed};
+use super::{Devices, DevicesError, changed::ChangedUsers};
 use crate::push::{
     reach::{Device, DeviceState},
     rows,
@@ -26,7 +26,7 @@ impl Devices {
     /// Counts devices that Expo calls registered.
     pub fn count_registered(&self, devices: usize) {
         let (mut guard, now) = (self.guard.lock(), self.clock.settled());
-        (0..devices).for_each(|_| guard.saw(false, now));
+        (0..devices).for_each(|_| guard.saw_registered(now));
     }
 
     /// Expo was asked at `asked_at` to reach a device, and says that the app is not installed. The verdict does not
@@ -39,10 +39,10 @@ impl Devices {
     ) -> Result<(), DevicesError> {
         self.change(move |devices, retired| {
             let now = devices.clock.settled();
-            let mut changed = Changed::default();
+            let mut changed = ChangedUsers::default();
             let suspicious = {
                 let mut guard = devices.guard.lock();
-                guard.saw(true, now);
+                guard.saw_unregistered(now);
                 changed.rows.push(Change::Put(rows::guard(), records::encode(&*guard)));
                 guard.suspects_the_service(now)
             };
@@ -69,7 +69,7 @@ impl Devices {
 
     fn mark(
         &self,
-        changed: &mut Changed,
+        changed: &mut ChangedUsers,
         user: UserId,
         id: &DeviceId,
         asked_at: Timestamp,

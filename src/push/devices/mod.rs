@@ -19,7 +19,7 @@ use tandem_actors::{
     records,
 };
 
-use self::{changed::Changed, deaths::Retirements};
+use self::{changed::ChangedUsers, deaths::Retirements};
 use super::{
     guard::Guard,
     preferences::{Preferences, PreferencesPatch},
@@ -105,7 +105,7 @@ impl Devices {
         self.change(move |devices, _| {
             let time_zone = registration.known_time_zone().map(str::to_owned);
             let Registration { token, platform, locale, .. } = registration;
-            let mut changed = Changed::default();
+            let mut changed = ChangedUsers::default();
             if let Some(owner) = devices.owner(&token)?.filter(|owner| *owner != user) {
                 let mut reach = devices.load(&owner)?;
                 reach.devices.retain(|device| device.token != token);
@@ -146,7 +146,7 @@ impl Devices {
     /// Deletes devices, tokens and preferences of an erased account.
     pub async fn erase(self: &Arc<Self>, user: UserId) -> Result<(), DevicesError> {
         self.change(move |devices, _| {
-            let mut changed = Changed::default();
+            let mut changed = ChangedUsers::default();
             changed.disown(devices.load(&user)?.devices.into_iter());
             changed.users.push((user, None));
             Ok(changed)
@@ -165,7 +165,7 @@ impl Devices {
         self.change(move |devices, _| {
             let mut reach = devices.load(&user)?;
             reach.preferences.patch(patch);
-            let mut changed = Changed::default();
+            let mut changed = ChangedUsers::default();
             changed.put(user, reach);
             Ok(changed)
         })
@@ -174,7 +174,10 @@ impl Devices {
             // In a commit after that of the preferences: what is due must not be decided by the former ones.
             let user = of.clone();
             self.change(move |devices, _| {
-                Ok(Changed { rows: devices.release_held(&user, devices.clock.settled())?, ..Changed::default() })
+                Ok(ChangedUsers {
+                    rows: devices.release_held(&user, devices.clock.settled())?,
+                    ..ChangedUsers::default()
+                })
             })
             .await?;
             self.released.notify_one();
@@ -195,7 +198,7 @@ impl Devices {
         self.change(move |devices, _| {
             let reach = devices.load(&user)?;
             let (gone, kept): (Vec<_>, Vec<_>) = reach.devices.into_iter().partition(|device| goes(device));
-            let mut changed = Changed::default();
+            let mut changed = ChangedUsers::default();
             if !gone.is_empty() {
                 changed.disown(gone.into_iter());
                 changed.put(user, Reach { devices: kept, preferences: reach.preferences });
@@ -209,7 +212,7 @@ impl Devices {
     /// cache never misses a commit.
     async fn change(
         self: &Arc<Self>,
-        decide: impl FnOnce(&Devices, &mut Retirements) -> Result<Changed, StoreError> + Send + 'static,
+        decide: impl FnOnce(&Devices, &mut Retirements) -> Result<ChangedUsers, StoreError> + Send + 'static,
     ) -> Result<(), DevicesError> {
         let devices = self.clone();
         let whole = tokio::spawn(async move {

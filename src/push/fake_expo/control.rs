@@ -9,10 +9,10 @@ use serde_json::json;
 
 use super::{
     fault::Fault,
-    state::{DeviceSetup, ProjectSetup, Settings, State},
+    state::{DeviceSetup, FakeExpoSettings, FakeExpoState, ProjectSetup},
 };
 
-type Shared = web::Data<Mutex<State>>;
+type Shared = web::Data<Mutex<FakeExpoState>>;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -95,7 +95,7 @@ async fn advance(by: web::Json<Advance>, state: Shared) -> HttpResponse {
     HttpResponse::Ok().json(json!({"nowMillis": state.now().as_millis()}))
 }
 
-async fn set(settings: web::Json<Settings>, state: Shared) -> HttpResponse {
+async fn set(settings: web::Json<FakeExpoSettings>, state: Shared) -> HttpResponse {
     state.lock().settings = settings.into_inner();
     HttpResponse::Ok().json(&state.lock().settings)
 }

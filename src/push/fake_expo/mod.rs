@@ -30,10 +30,10 @@ use std::{
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use parking_lot::Mutex;
 
-use self::{connection::Connection, state::State};
+use self::{connection::Connection, state::FakeExpoState};
 pub use self::{
     fault::{Fault, FaultKind, Route},
-    state::{Credentials, DeviceSetup, DeviceView, Notification, ProjectSetup, Seen, Settings},
+    state::{Credentials, DeviceSetup, DeviceView, FakeExpoSettings, Notification, ProjectSetup, SeenRequest},
 };
 
 /// A running stand-in. It ends with [`FakeExpo::stop`], or with the process.
@@ -41,7 +41,7 @@ pub struct FakeExpo {
     /// `http://127.0.0.1:…`, for `push.base_url` and `EXPO_BASE_URL`.
     pub url: String,
     address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<FakeExpoState>>,
     server: ServerHandle,
 }
 
@@ -51,7 +51,7 @@ impl FakeExpo {
         Self::resume(listen, Arc::default())
     }
 
-    fn resume(listen: &str, state: Arc<Mutex<State>>) -> io::Result<Self> {
+    fn resume(listen: &str, state: Arc<Mutex<FakeExpoState>>) -> io::Result<Self> {
         let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
         let shared = web::Data::from(state.clone());
@@ -99,7 +99,7 @@ impl FakeExpo {
     }
 
     /// Settings from now on.
-    pub fn set(&self, settings: Settings) {
+    pub fn set(&self, settings: FakeExpoSettings) {
         self.state.lock().settings = settings;
     }
 
@@ -109,7 +109,7 @@ impl FakeExpo {
     }
 
     /// The latest requests, the oldest first.
-    pub fn requests(&self) -> Vec<Seen> {
+    pub fn requests(&self) -> Vec<SeenRequest> {
         self.state.lock().requests.iter().cloned().collect()
     }
 

@@ -11,13 +11,13 @@ use tandem_intake::Sender;
 use super::{
     connection::Connection,
     fault::{self, FaultKind, Route},
-    state::{self, Seen, State},
+    state::{self, FakeExpoState, SeenRequest},
 };
 use crate::push::outcome::{
     TOO_MANY_EXPERIENCES, TOO_MANY_NOTIFICATIONS, TOO_MANY_REQUESTS, UNAUTHORIZED, VALIDATION_ERROR,
 };
 
-type Shared = web::Data<Mutex<State>>;
+type Shared = web::Data<Mutex<FakeExpoState>>;
 
 /// Ten times the size of a hundred notifications.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
@@ -29,9 +29,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// An answer's status and body.
-type Answer = (u16, Value);
+type StatusAndBody = (u16, Value);
 
-fn refusal(status: u16, code: &str, message: &str, details: Option<Value>) -> Answer {
+fn refusal(status: u16, code: &str, message: &str, details: Option<Value>) -> StatusAndBody {
     let mut error = json!({"code": code, "message": message});
     if let Some(details) = details {
         error["details"] = details;
@@ -100,7 +100,7 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
 }
 
 /// Accepts or refuses a send. Accepted messages reach their devices at once.
-fn accept(state: &mut State, body: &Value, bearer: Option<&str>) -> Answer {
+fn accept(state: &mut FakeExpoState, body: &Value, bearer: Option<&str>) -> StatusAndBody {
     let messages = match body {
         Value::Array(messages) => messages.as_slice(),
         single @ Value::Object(_) => std::slice::from_ref(single),
@@ -142,7 +142,7 @@ fn accept(state: &mut State, body: &Value, bearer: Option<&str>) -> Answer {
     (200, json!({"data": tickets}))
 }
 
-fn wrong_bearer() -> Answer {
+fn wrong_bearer() -> StatusAndBody {
     (401, json!({"error": "invalid_token", "error_description": "The bearer token is invalid"}))
 }
 
@@ -168,13 +168,13 @@ async fn respond(
     request: &HttpRequest,
     state: &Shared,
     body: Value,
-    (status, mut answer): Answer,
+    (status, mut answer): StatusAndBody,
     kind: Option<FaultKind>,
 ) -> HttpResponse {
     let seen = |status: u16| {
         let mut state = state.lock();
         let at_millis = state.now().as_millis().try_into().unwrap_or(u64::MAX);
-        state.saw(Seen {
+        state.saw(SeenRequest {
             path: request.path().into(),
             at_millis,
             gzip: request.headers().contains_key(header::CONTENT_ENCODING),

@@ -18,7 +18,7 @@ pub const DEFAULT_PROJECT: &str = "@tandem/app";
 /// How the stand-in answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct Settings {
+pub struct FakeExpoSettings {
     /// A receipt appears this long after the send.
     #[serde(with = "humantime_serde")]
     pub receipt_delay: Duration,
@@ -31,7 +31,7 @@ pub struct Settings {
     pub open: bool,
 }
 
-impl Default for Settings {
+impl Default for FakeExpoSettings {
     fn default() -> Self {
         Self {
             receipt_delay: Duration::from_secs(1),
@@ -139,7 +139,7 @@ struct Device {
 /// A request and its answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Seen {
+pub struct SeenRequest {
     /// The path without the query.
     pub path: String,
     /// Milliseconds since 1970, by the stand-in's clock.
@@ -161,11 +161,11 @@ struct Receipt {
 }
 
 #[derive(Default)]
-pub struct State {
-    pub settings: Settings,
+pub struct FakeExpoState {
+    pub settings: FakeExpoSettings,
     pub faults: Vec<Fault>,
     pub projects: HashMap<String, ProjectSetup>,
-    pub requests: VecDeque<Seen>,
+    pub requests: VecDeque<SeenRequest>,
     devices: BTreeMap<String, Device>,
     receipts: HashMap<String, Receipt>,
     /// Notifications of each project in the current second.
@@ -174,7 +174,7 @@ pub struct State {
     tickets: u64,
 }
 
-impl State {
+impl FakeExpoState {
     pub fn now(&self) -> Duration {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.advanced
     }
@@ -183,7 +183,7 @@ impl State {
         self.advanced += by;
     }
 
-    pub fn saw(&mut self, seen: Seen) {
+    pub fn saw(&mut self, seen: SeenRequest) {
         if self.requests.len() >= REQUESTS {
             self.requests.pop_front();
         }

@@ -147,7 +147,7 @@ pub enum Fault {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Action {
+pub struct OutcomeAction {
     pub next: Next,
     /// The device is not registered any more.
     pub device_unregistered: bool,
@@ -156,32 +156,38 @@ pub struct Action {
     pub alert: bool,
 }
 
-impl Action {
+impl OutcomeAction {
     fn quiet(next: Next) -> Self {
         Self { next, device_unregistered: false, fault: None, alert: false }
     }
 }
 
 /// The action after an attempt. `unknown` counts earlier attempts of the delivery with an unknown outcome.
-pub fn after_attempt(outcome: &Outcome, unknown: u32) -> Action {
+pub fn after_attempt(outcome: &Outcome, unknown: u32) -> OutcomeAction {
     match outcome {
-        Outcome::Accepted { ticket: Some(ticket) } => Action::quiet(Next::AskForReceipt { ticket: ticket.clone() }),
-        Outcome::Accepted { ticket: None } => Action { alert: true, ..Action::quiet(Next::End(Final::Accepted)) },
-        Outcome::NotSent { .. } => Action::quiet(Next::Again(RetryPace::Unreachable)),
+        Outcome::Accepted { ticket: Some(ticket) } => {
+            OutcomeAction::quiet(Next::AskForReceipt { ticket: ticket.clone() })
+        }
+        Outcome::Accepted { ticket: None } => {
+            OutcomeAction { alert: true, ..OutcomeAction::quiet(Next::End(Final::Accepted)) }
+        }
+        Outcome::NotSent { .. } => OutcomeAction::quiet(Next::Again(RetryPace::Unreachable)),
         Outcome::Unknown { why } => {
             let next = if unknown == 0 { Next::Again(RetryPace::OnceMore) } else { Next::End(Final::Unknown) };
-            Action { alert: *why == Cause::TicketCount, ..Action::quiet(next) }
+            OutcomeAction { alert: *why == Cause::TicketCount, ..OutcomeAction::quiet(next) }
         }
         Outcome::Rejected { code } => match code.as_str() {
-            TOO_MANY_REQUESTS => Action::quiet(Next::Again(RetryPace::Throttled)),
-            MESSAGE_RATE_EXCEEDED => Action::quiet(Next::Again(RetryPace::DeviceThrottled)),
-            UNAUTHORIZED | NOT_THE_SERVICE => {
-                Action { fault: Some(Fault::Access), alert: true, ..Action::quiet(Next::Again(RetryPace::AfterRepair)) }
-            }
-            INVALID_CREDENTIALS | MISMATCH_SENDER_ID => Action {
+            TOO_MANY_REQUESTS => OutcomeAction::quiet(Next::Again(RetryPace::Throttled)),
+            MESSAGE_RATE_EXCEEDED => OutcomeAction::quiet(Next::Again(RetryPace::DeviceThrottled)),
+            UNAUTHORIZED | NOT_THE_SERVICE => OutcomeAction {
+                fault: Some(Fault::Access),
+                alert: true,
+                ..OutcomeAction::quiet(Next::Again(RetryPace::AfterRepair))
+            },
+            INVALID_CREDENTIALS | MISMATCH_SENDER_ID => OutcomeAction {
                 fault: Some(Fault::Project),
                 alert: true,
-                ..Action::quiet(Next::Again(RetryPace::AfterRepair))
+                ..OutcomeAction::quiet(Next::Again(RetryPace::AfterRepair))
             },
             _ => rejected(code, RejectedBy::Ticket),
         },
@@ -189,16 +195,16 @@ pub fn after_attempt(outcome: &Outcome, unknown: u32) -> Action {
 }
 
 /// The action after a receipt. `refusal` is its error code, if it has one. A receipt never causes another send.
-pub fn after_receipt(refusal: Option<&ExpoCode>) -> Action {
-    let Some(code) = refusal else { return Action::quiet(Next::End(Final::Delivered)) };
+pub fn after_receipt(refusal: Option<&ExpoCode>) -> OutcomeAction {
+    let Some(code) = refusal else { return OutcomeAction::quiet(Next::End(Final::Delivered)) };
     let fault = matches!(code.as_str(), INVALID_CREDENTIALS | MISMATCH_SENDER_ID).then_some(Fault::Project);
     let action = rejected(code, RejectedBy::Receipt);
-    Action { fault, alert: action.alert || fault.is_some(), ..action }
+    OutcomeAction { fault, alert: action.alert || fault.is_some(), ..action }
 }
 
-fn rejected(code: &ExpoCode, by: RejectedBy) -> Action {
+fn rejected(code: &ExpoCode, by: RejectedBy) -> OutcomeAction {
     let expected = matches!(code.as_str(), DEVICE_NOT_REGISTERED | MESSAGE_RATE_EXCEEDED);
-    Action {
+    OutcomeAction {
         next: Next::End(Final::Rejected { code: code.clone(), by }),
         device_unregistered: code.as_str() == DEVICE_NOT_REGISTERED,
         fault: None,
@@ -265,7 +271,7 @@ mod tests {
             (refused(VALIDATION_ERROR), 0, ended(VALIDATION_ERROR, RejectedBy::Ticket), (false, None, true)),
             (refused("NeverHeardOf"), 0, ended("NeverHeardOf", RejectedBy::Ticket), (false, None, true)),
         ] {
-            let expected = Action { next, device_unregistered: dead, fault, alert };
+            let expected = OutcomeAction { next, device_unregistered: dead, fault, alert };
             assert_eq!(after_attempt(&outcome, unknowns), expected, "{outcome:?} after {unknowns} unknown");
         }
     }
@@ -293,7 +299,7 @@ mod tests {
             ),
             (Some("NeverHeardOf"), ended("NeverHeardOf", RejectedBy::Receipt), false, None, true),
         ] {
-            let expected = Action { next, device_unregistered: dead, fault, alert };
+            let expected = OutcomeAction { next, device_unregistered: dead, fault, alert };
             assert_eq!(after_receipt(refusal.map(code).as_ref()), expected, "{refusal:?}");
         }
     }

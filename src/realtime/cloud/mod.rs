@@ -192,14 +192,14 @@ impl Cloud {
 
     async fn publish_one(&self, channel: &str, publication: &Publication) -> Result<(), RealtimeError> {
         #[derive(Serialize)]
-        struct Message<'a> {
+        struct CloudMessage<'a> {
             id: &'a str,
             name: &'a str,
             data: &'a str,
             encoding: &'a str,
         }
         let not_text = |_| RealtimeError::Refused { reason: "the payload is not text".into() };
-        let message = Message {
+        let message = CloudMessage {
             id: &publication.id,
             name: publication.name,
             data: std::str::from_utf8(&publication.data).map_err(not_text)?,
@@ -221,7 +221,7 @@ impl Cloud {
     async fn presence(&self, channel: &str, number: usize) -> Result<Vec<PresenceMember>, RealtimeError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Present {
+        struct PresentMember {
             client_id: Option<String>,
             connection_id: Option<String>,
             timestamp: Option<i64>,
@@ -236,7 +236,7 @@ impl Cloud {
             };
             // The caller waits for two seconds at most, which is enough for two tries.
             let answer = self.rest.call(request, self.tries.min(2)).await?;
-            let page: Vec<Present> = serde_json::from_slice(&answer.body)
+            let page: Vec<PresentMember> = serde_json::from_slice(&answer.body)
                 .map_err(|_| RealtimeError::Unavailable { reason: "unreadable presence".into(), retry_after: None })?;
             members.extend(page.into_iter().filter_map(|present| {
                 let client = present.client_id?;

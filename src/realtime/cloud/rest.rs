@@ -81,7 +81,7 @@ impl Rest {
         &self,
         request: impl Fn(&Url) -> reqwest::RequestBuilder,
         tries: usize,
-    ) -> Result<Answer, RealtimeError> {
+    ) -> Result<CloudAnswer, RealtimeError> {
         let mut failures = 0;
         let mut host = self.first_host();
         loop {
@@ -132,7 +132,7 @@ impl Rest {
         }
     }
 
-    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<CloudAnswer, Failure> {
         let request = request
             .header(header::AUTHORIZATION, self.authorization.clone())
             .header(header::ACCEPT, "application/json")
@@ -153,7 +153,7 @@ impl Rest {
             body.extend_from_slice(&chunk);
         }
         match status {
-            _ if status.is_success() => Ok(Answer { body, next }),
+            _ if status.is_success() => Ok(CloudAnswer { body, next }),
             StatusCode::TOO_MANY_REQUESTS => Err(Failure::Throttled { retry_after }),
             StatusCode::REQUEST_TIMEOUT => Err(Failure::Host { why: status.to_string(), retry_after }),
             _ if status.is_client_error() => Err(Failure::Refused { status, reason: reason(status, &body) }),
@@ -175,7 +175,7 @@ impl Rest {
     }
 }
 
-pub(super) struct Answer {
+pub(super) struct CloudAnswer {
     pub body: Vec<u8>,
     /// The next page, by `Link`.
     pub next: Option<Url>,

@@ -6,7 +6,7 @@ mod sessions;
 
 use std::{net::IpAddr, sync::Arc};
 
-use tandem_ably::{Endpoint, ErrorInfo, InvalidConfig, Key};
+use tandem_ably::{ApiKey, Endpoint, ErrorInfo, InvalidConfig};
 use tandem_actors::{
     domain::{
         ids::{SessionId, UserId},
@@ -27,19 +27,19 @@ use super::channels::ChannelNames;
 
 /// The endpoint of this node, shared by all workers.
 #[derive(Clone)]
-pub struct Embedded {
+pub struct EmbeddedEndpoint {
     /// The server itself.
     pub endpoint: Arc<Endpoint>,
     sessions: Arc<Sessions>,
 }
 
-impl Embedded {
+impl EmbeddedEndpoint {
     /// `keys` are those of the node's app, whose id is the first key's name before the dot.
     pub fn new(
         config: tandem_ably::Config,
         names: ChannelNames,
         scope: Scope,
-        keys: Vec<Key>,
+        keys: Vec<ApiKey>,
         clock: Arc<dyn Clock>,
         store: Arc<dyn Store>,
         journal: Journal,
@@ -112,7 +112,7 @@ impl Embedded {
     }
 }
 
-impl Realtime for Embedded {
+impl Realtime for EmbeddedEndpoint {
     fn publish(&self, batch: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>> {
         // The messages are published now, in order. The future only waits for the store.
         let outcomes: Vec<_> = batch.into_iter().map(|publication| self.publish_one(publication)).collect();

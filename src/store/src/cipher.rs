@@ -26,7 +26,7 @@ use rand::Rng;
 use tandem_actors::keys::Key;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::{envelope::MAGIC as FILE, keyring::Keys};
+use crate::{envelope::MAGIC as FILE, keyring::DataKeys};
 
 /// The first byte of a sealed row.
 pub(crate) const ROW: u8 = 0xc2;
@@ -57,16 +57,16 @@ pub(crate) fn aead_key(bytes: &[u8; 32]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, bytes).expect("a key of 32 bytes"))
 }
 
-/// Seals in place from `from` on, and appends the tag.
-pub(crate) fn seal_from(key: &LessSafeKey, nonce: [u8; NONCE_LEN], aad: &[u8], bytes: &mut Vec<u8>, from: usize) {
+/// Encrypts `bytes[from..]` in place, and appends the tag.
+pub(crate) fn encrypt_from(key: &LessSafeKey, nonce: [u8; NONCE_LEN], aad: &[u8], bytes: &mut Vec<u8>, from: usize) {
     let nonce = Nonce::assume_unique_for_key(nonce);
     let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut bytes[from..]);
-    bytes.extend_from_slice(tag.expect("what is sealed is far below the limit").as_ref());
+    bytes.extend_from_slice(tag.expect("rows and groups are far below the limit of AES-GCM-SIV").as_ref());
 }
 
-/// The opened bytes; none if they were not sealed with this key, nonce and data.
-pub(crate) fn opened(key: &LessSafeKey, nonce: [u8; NONCE_LEN], aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = sealed.to_vec();
+/// The decrypted bytes. `None` if they were not encrypted with this key, nonce and additional data.
+pub(crate) fn decrypted(key: &LessSafeKey, nonce: [u8; NONCE_LEN], aad: &[u8], encrypted: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = encrypted.to_vec();
     let length = key.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut bytes).ok()?.len();
     bytes.truncate(length);
     Some(bytes)
@@ -92,30 +92,30 @@ fn first(bytes: &[u8]) -> [u8; NONCE_LEN] {
 }
 
 impl Cipher {
-    pub fn new(keys: &Keys) -> Self {
+    pub fn new(keys: &DataKeys) -> Self {
         let data = keys.data.iter().map(|(number, key)| (*number, aead_key(key))).collect();
         Self { digest: hmac::Key::new(hmac::HMAC_SHA256, &keys.digest), data: RwLock::new(data) }
     }
 
     /// The value as it is stored.
-    pub fn seal(&self, key: &Key, value: &[u8]) -> Bytes {
+    pub fn encrypt(&self, key: &Key, value: &[u8]) -> Bytes {
         let data = self.data.read();
-        let (number, sealing) = data.last().expect("there is a data key");
-        let mut sealed = Vec::with_capacity(ROW_HEADER + value.len() + TAG);
-        sealed.extend([ROW, *number]);
-        sealed.extend(self.sum(key, value).to_be_bytes());
-        sealed.extend_from_slice(value);
-        seal_from(sealing, nonce_of_row(key), &aad_of_row(key, &sealed), &mut sealed, ROW_HEADER);
-        sealed.into()
+        let (number, encrypting) = data.last().expect("there is a data key");
+        let mut encrypted = Vec::with_capacity(ROW_HEADER + value.len() + TAG);
+        encrypted.extend([ROW, *number]);
+        encrypted.extend(self.sum(key, value).to_be_bytes());
+        encrypted.extend_from_slice(value);
+        encrypt_from(encrypting, nonce_of_row(key), &aad_of_row(key, &encrypted), &mut encrypted, ROW_HEADER);
+        encrypted.into()
     }
 
-    /// The value of a sealed row; none if it is not what was written.
-    pub fn open(&self, key: &Key, stored: &[u8]) -> Option<Bytes> {
+    /// The value of an encrypted row. `None` if the row is damaged.
+    pub fn decrypt(&self, key: &Key, stored: &[u8]) -> Option<Bytes> {
         let number = *stored.get(1)?;
         let data = self.data.read();
-        let (_, opening) = data.iter().find(|(known, _)| *known == number)?;
-        let sealed = stored.get(ROW_HEADER..)?;
-        opened(opening, nonce_of_row(key), &aad_of_row(key, stored), sealed).map(Bytes::from)
+        let (_, decrypting) = data.iter().find(|(known, _)| *known == number)?;
+        let encrypted = stored.get(ROW_HEADER..)?;
+        decrypted(decrypting, nonce_of_row(key), &aad_of_row(key, stored), encrypted).map(Bytes::from)
     }
 
     /// Whether the row has to be sealed again.
@@ -133,42 +133,42 @@ impl Cipher {
         u32::from_be_bytes(*sum.sign().as_ref().first_chunk().expect("32 bytes"))
     }
 
-    /// Seals the group that begins at `from` of the record.
-    pub fn seal_group(&self, log: u64, group: u64, record: &mut Vec<u8>, from: usize) {
+    /// Encrypts the group that begins at `from` of the record.
+    pub fn encrypt_group(&self, log: u64, group: u64, record: &mut Vec<u8>, from: usize) {
         let data = self.data.read();
-        let (number, sealing) = data.last().expect("there is a data key");
+        let (number, encrypting) = data.last().expect("there is a data key");
         record.splice(from..from, [GROUP, *number]);
         let aad = [log.to_be_bytes(), group.to_be_bytes()].concat();
-        seal_from(sealing, nonce_of_group(log, group), &aad, record, from + GROUP_HEADER);
+        encrypt_from(encrypting, nonce_of_group(log, group), &aad, record, from + GROUP_HEADER);
     }
 
-    /// The content of a file with this name, as it is stored.
-    pub fn seal_file(&self, name: &str, content: &[u8]) -> Vec<u8> {
+    /// Encrypts the content of the file with this name.
+    pub fn encrypt_file(&self, name: &str, content: &[u8]) -> Vec<u8> {
         let data = self.data.read();
-        let (number, sealing) = data.last().expect("there is a data key");
+        let (number, encrypting) = data.last().expect("there is a data key");
         let nonce: [u8; NONCE_LEN] = rand::rng().random();
-        let mut sealed = [&FILE[..], &[*number], &nonce, content].concat();
+        let mut encrypted = [&FILE[..], &[*number], &nonce, content].concat();
         let begin = FILE.len() + 1 + NONCE_LEN;
-        seal_from(sealing, nonce, &[&FILE[..], name.as_bytes()].concat(), &mut sealed, begin);
-        sealed
+        encrypt_from(encrypting, nonce, &[&FILE[..], name.as_bytes()].concat(), &mut encrypted, begin);
+        encrypted
     }
 
-    /// None if the file cannot be opened under this name.
-    pub fn open_file(&self, name: &str, stored: &[u8]) -> Option<Vec<u8>> {
+    /// Decrypts a file. `None` if it is damaged, or was written under another name.
+    pub fn decrypt_file(&self, name: &str, stored: &[u8]) -> Option<Vec<u8>> {
         let (number, rest) = stored.strip_prefix(&FILE)?.split_first()?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
+        let (nonce, encrypted) = rest.split_first_chunk::<NONCE_LEN>()?;
         let data = self.data.read();
-        let (_, opening) = data.iter().find(|(known, _)| known == number)?;
-        opened(opening, *nonce, &[&FILE[..], name.as_bytes()].concat(), sealed)
+        let (_, decrypting) = data.iter().find(|(known, _)| known == number)?;
+        decrypted(decrypting, *nonce, &[&FILE[..], name.as_bytes()].concat(), encrypted)
     }
 
-    /// None if the group cannot be opened.
-    pub fn open_group(&self, log: u64, group: u64, record: &[u8]) -> Option<Vec<u8>> {
+    /// Decrypts a group. `None` if it is damaged, or was written under another number.
+    pub fn decrypt_group(&self, log: u64, group: u64, record: &[u8]) -> Option<Vec<u8>> {
         let number = *record.get(1)?;
         let data = self.data.read();
-        let (_, opening) = data.iter().find(|(known, _)| *known == number)?;
+        let (_, decrypting) = data.iter().find(|(known, _)| *known == number)?;
         let aad = [log.to_be_bytes(), group.to_be_bytes()].concat();
-        opened(opening, nonce_of_group(log, group), &aad, record.get(GROUP_HEADER..)?)
+        decrypted(decrypting, nonce_of_group(log, group), &aad, record.get(GROUP_HEADER..)?)
     }
 }
 
@@ -186,42 +186,42 @@ mod tests {
     }
 
     #[test]
-    fn a_row_opens_under_its_own_key_only_and_shows_nothing() {
-        let keys = Keys::fresh();
+    fn an_encrypted_row_is_readable_under_its_own_key_only() {
+        let keys = DataKeys::fresh();
         let cipher = Cipher::new(&keys);
-        let sealed = cipher.seal(&key("xa"), b"what a partner wrote");
-        assert_eq!(cipher.open(&key("xa"), &sealed).as_deref(), Some(&b"what a partner wrote"[..]));
-        assert_eq!(cipher.open(&key("xb"), &sealed), None);
-        assert!(!sealed.windows(7).any(|part| part == b"partner"));
-        assert_eq!(sum_in(&sealed), Some(cipher.sum(&key("xa"), b"what a partner wrote")));
-        for bit in 0..sealed.len() * 8 {
-            let mut flipped = sealed.to_vec();
+        let encrypted = cipher.encrypt(&key("xa"), b"what a partner wrote");
+        assert_eq!(cipher.decrypt(&key("xa"), &encrypted).as_deref(), Some(&b"what a partner wrote"[..]));
+        assert_eq!(cipher.decrypt(&key("xb"), &encrypted), None);
+        assert!(!encrypted.windows(7).any(|part| part == b"partner"));
+        assert_eq!(sum_in(&encrypted), Some(cipher.sum(&key("xa"), b"what a partner wrote")));
+        for bit in 0..encrypted.len() * 8 {
+            let mut flipped = encrypted.to_vec();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(cipher.open(&key("xa"), &flipped).filter(|_| flipped[0] == ROW), None, "bit {bit}");
+            assert_eq!(cipher.decrypt(&key("xa"), &flipped).filter(|_| flipped[0] == ROW), None, "bit {bit}");
         }
-        assert_eq!(Cipher::new(&Keys::fresh()).open(&key("xa"), &sealed), None, "another store's keys");
+        assert_eq!(Cipher::new(&DataKeys::fresh()).decrypt(&key("xa"), &encrypted), None, "another store's keys");
     }
 
     #[test]
     fn rows_under_a_former_data_key_stay_readable() {
-        let mut keys = Keys::fresh();
-        let sealed = Cipher::new(&keys).seal(&key("xa"), b"before");
+        let mut keys = DataKeys::fresh();
+        let encrypted = Cipher::new(&keys).encrypt(&key("xa"), b"before");
         keys.add_data_key();
         let cipher = Cipher::new(&keys);
-        assert_eq!(cipher.open(&key("xa"), &sealed).as_deref(), Some(&b"before"[..]));
-        assert!(cipher.is_outdated(&sealed) && !cipher.is_outdated(&cipher.seal(&key("xa"), b"before")));
-        assert_eq!(sum_in(&sealed), Some(cipher.sum(&key("xa"), b"before")), "digests stay as they are");
+        assert_eq!(cipher.decrypt(&key("xa"), &encrypted).as_deref(), Some(&b"before"[..]));
+        assert!(cipher.is_outdated(&encrypted) && !cipher.is_outdated(&cipher.encrypt(&key("xa"), b"before")));
+        assert_eq!(sum_in(&encrypted), Some(cipher.sum(&key("xa"), b"before")), "digests stay as they are");
     }
 
     #[test]
-    fn a_group_opens_in_its_place_only() {
-        let cipher = Cipher::new(&Keys::fresh());
+    fn a_group_is_readable_under_its_own_number_only() {
+        let cipher = Cipher::new(&DataKeys::fresh());
         let mut record = b"header".to_vec();
         record.extend_from_slice(b"\x01 a group");
-        cipher.seal_group(7, 12, &mut record, 6);
+        cipher.encrypt_group(7, 12, &mut record, 6);
         assert_eq!(&record[..6], b"header");
-        assert_eq!(cipher.open_group(7, 12, &record[6..]).as_deref(), Some(&b"\x01 a group"[..]));
-        assert_eq!(cipher.open_group(7, 13, &record[6..]), None);
-        assert_eq!(cipher.open_group(8, 12, &record[6..]), None);
+        assert_eq!(cipher.decrypt_group(7, 12, &record[6..]).as_deref(), Some(&b"\x01 a group"[..]));
+        assert_eq!(cipher.decrypt_group(7, 13, &record[6..]), None);
+        assert_eq!(cipher.decrypt_group(8, 12, &record[6..]), None);
     }
 }

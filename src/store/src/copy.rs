@@ -88,9 +88,9 @@ impl Job<'_> {
         for_each_page(
             self.source,
             |page| {
-                let sealing = target.sealing();
+                let coding = target.row_coding();
                 let changes: Vec<Change> =
-                    page.iter().map(|(key, stored)| sealing.reseal(key.clone(), stored.clone())).collect();
+                    page.iter().map(|(key, stored)| coding.recode(key.clone(), stored.clone())).collect();
                 target.write(&changes.iter().collect::<Vec<_>>()).map_err(write)
             },
             read,
@@ -161,12 +161,12 @@ fn for_each_page<E>(
     let mut count = 0;
     // These rows bind the other rows to their files. The copy has its own.
     let of_the_place = [keys::meta("schema"), log_key(), checkpoint_key(), encrypted()];
-    let sealing = rows.sealing();
+    let coding = rows.row_coding();
     in_pages(rows, b"", &unreadable, |mut page| {
         page.retain(|(key, _)| !of_the_place.contains(key));
         // Each store has keys of its own.
         for (key, stored) in &mut page {
-            *stored = sealing.plain(key, std::mem::take(stored)).map_err(&unreadable)?;
+            *stored = coding.without_encryption(key, std::mem::take(stored)).map_err(&unreadable)?;
         }
         take(&page)?;
         count += page.len() as u64;

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_says_which_database_is_the_one_and_which_may_go() {
+    fn the_mark_names_the_database_that_is_used() {
         for (mark, kept, gone) in [("redb\n", "redb", "redb.2"), ("redb.2\n", "redb.2", "redb")] {
             let place = tempfile::tempdir().expect("a directory");
             let root = place.path();
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_says_something_else_removes_nothing() {
+    fn an_unknown_mark_removes_nothing() {
         let place = tempfile::tempdir().expect("a directory");
         make_both(place.path(), "redb.3\n");
         let error = Directory::lock(place.path()).expect_err("not understood").to_string();

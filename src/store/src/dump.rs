@@ -14,7 +14,7 @@ use super::{
     directory::Directory,
     names::record,
     rows::{Rows, in_pages},
-    seal::all_sealed,
+    seal::Seals,
 };
 
 /// Why the rows were not written out.
@@ -46,11 +46,11 @@ pub(super) fn dump_rows(
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, DumpError> {
     let read = |error| DumpError::Read(place.clone(), error);
-    let all_sealed = rows.get(&all_sealed()).map_err(read)?.is_some();
+    let seals = Seals::of(rows).map_err(read)?;
     let mut count = 0;
     in_pages(rows, b"", read, |page| {
         for (key, stored) in page {
-            let value = rows.sealing().unseal(&key, stored, all_sealed).ok();
+            let value = rows.row_coding().decode(&key, stored, seals).ok();
             serde_json::to_writer(&mut *out, &line(&key, value.as_deref(), words)).map_err(io::Error::from)?;
             out.write_all(b"\n")?;
             count += 1;
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_wrote_is_left_out_unless_it_is_asked_for() {
+    fn private_text_is_left_out_unless_it_is_requested() {
         let session = "cabcdefghijklmnopqrstuvwx".parse().expect("an id");
         let key = keys::event(&session, 3);
         let value = rmp_serde::to_vec_named(&json!({

@@ -4,59 +4,59 @@
 //! "TNDMFIL\x01", number of the data key, nonce (12 bytes), sealed content, tag
 //! ```
 
-use crate::seal::Sealing;
+use crate::seal::RowCoding;
 
 pub(crate) const MAGIC: [u8; 8] = *b"TNDMFIL\x01";
 
 /// Seals and opens files. Without encryption they stay as they are.
 #[derive(Clone, Debug, Default)]
-pub struct Envelope(Sealing);
+pub struct Envelope(RowCoding);
 
 impl Envelope {
-    pub(crate) fn of(sealing: Sealing) -> Self {
-        Self(sealing)
+    pub(crate) fn of(coding: RowCoding) -> Self {
+        Self(coding)
     }
 
-    /// What the file with this name is to hold.
-    pub fn seal(&self, name: &str, content: Vec<u8>) -> Vec<u8> {
+    /// The bytes of the file with this name and content.
+    pub fn encrypt(&self, name: &str, content: Vec<u8>) -> Vec<u8> {
         match self.0.cipher() {
-            Some(cipher) => cipher.seal_file(name, &content),
+            Some(cipher) => cipher.encrypt_file(name, &content),
             None => content,
         }
     }
 
-    /// The content of the file with this name, also if it was written before the store was encrypted. None if it is
-    /// damaged, or sealed with keys that the store does not have.
-    pub fn open(&self, name: &str, file: Vec<u8>) -> Option<Vec<u8>> {
-        if file.starts_with(&MAGIC) { self.0.cipher()?.open_file(name, &file) } else { Some(file) }
+    /// The content of the file with this name. The file may be older than the store's encryption. `None` if it is
+    /// damaged, or encrypted with keys that the store does not have.
+    pub fn decrypt(&self, name: &str, file: Vec<u8>) -> Option<Vec<u8>> {
+        if file.starts_with(&MAGIC) { self.0.cipher()?.decrypt_file(name, &file) } else { Some(file) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cipher::Cipher, keyring::Keys};
+    use crate::{cipher::Cipher, keyring::DataKeys};
 
     #[test]
-    fn a_file_opens_under_its_own_name_with_the_stores_keys_only() {
-        let mut keys = Keys::fresh();
-        let envelope = Envelope::of(Sealing::with(Cipher::new(&keys)));
+    fn a_file_is_readable_under_its_own_name_with_the_stores_keys_only() {
+        let mut keys = DataKeys::fresh();
+        let envelope = Envelope::of(RowCoding::with(Cipher::new(&keys)));
         let content = b"what a partner wrote".to_vec();
-        let sealed = envelope.seal("a", content.clone());
-        assert!(!sealed.windows(7).any(|part| part == b"partner"));
-        assert_ne!(envelope.seal("a", content.clone()), sealed, "each time with another nonce");
-        assert_eq!(envelope.open("a", sealed.clone()), Some(content.clone()));
-        assert_eq!(envelope.open("b", sealed.clone()), None);
+        let encrypted = envelope.encrypt("a", content.clone());
+        assert!(!encrypted.windows(7).any(|part| part == b"partner"));
+        assert_ne!(envelope.encrypt("a", content.clone()), encrypted, "each time with another nonce");
+        assert_eq!(envelope.decrypt("a", encrypted.clone()), Some(content.clone()));
+        assert_eq!(envelope.decrypt("b", encrypted.clone()), None);
         keys.add_data_key();
-        let later = Envelope::of(Sealing::with(Cipher::new(&keys)));
-        assert_eq!(later.open("a", sealed.clone()), Some(content.clone()));
-        assert_eq!(later.open("a", content.clone()), Some(content.clone()), "from before the encryption");
-        let other = Envelope::of(Sealing::with(Cipher::new(&Keys::fresh())));
-        assert_eq!(other.open("a", sealed.clone()), None);
-        assert_eq!(Envelope::default().open("a", sealed.clone()), None);
-        assert_eq!(Envelope::default().seal("a", content.clone()), content);
-        for length in 0..sealed.len() {
-            assert_eq!(envelope.open("a", sealed[..length].to_vec()).filter(|_| length >= MAGIC.len()), None);
+        let later = Envelope::of(RowCoding::with(Cipher::new(&keys)));
+        assert_eq!(later.decrypt("a", encrypted.clone()), Some(content.clone()));
+        assert_eq!(later.decrypt("a", content.clone()), Some(content.clone()), "from before the encryption");
+        let other = Envelope::of(RowCoding::with(Cipher::new(&DataKeys::fresh())));
+        assert_eq!(other.decrypt("a", encrypted.clone()), None);
+        assert_eq!(Envelope::default().decrypt("a", encrypted.clone()), None);
+        assert_eq!(Envelope::default().encrypt("a", content.clone()), content);
+        for length in 0..encrypted.len() {
+            assert_eq!(envelope.decrypt("a", encrypted[..length].to_vec()).filter(|_| length >= MAGIC.len()), None);
         }
     }
 }

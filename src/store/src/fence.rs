@@ -26,11 +26,11 @@ pub(super) fn head_of(store: &dyn Store, session: &SessionId) -> Result<Seq, Sto
 }
 
 pub(super) struct Fences {
-    state: Mutex<State>,
+    state: Mutex<FenceState>,
     settled: Condvar,
 }
 
-struct State {
+struct FenceState {
     owners: HashMap<SessionId, Owner>,
     next_epoch: OwnerEpoch,
     /// The group being written, or the last one.
@@ -54,7 +54,13 @@ impl Fences {
     pub fn new(node_epoch: u32) -> Self {
         let next_epoch = (u64::from(node_epoch) << 32) + 1;
         Self {
-            state: Mutex::new(State { owners: HashMap::new(), next_epoch, group: 0, settled: 0, leaving: Vec::new() }),
+            state: Mutex::new(FenceState {
+                owners: HashMap::new(),
+                next_epoch,
+                group: 0,
+                settled: 0,
+                leaving: Vec::new(),
+            }),
             settled: Condvar::new(),
         }
     }
@@ -125,7 +131,7 @@ impl Fences {
     }
 }
 
-impl State {
+impl FenceState {
     fn judge(&mut self, fence: &Fence) -> Verdict {
         let group = self.group;
         match self.owners.get_mut(&fence.session) {
@@ -197,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_waits_for_the_group_in_flight_even_if_the_owner_let_go() {
+    fn a_claim_waits_for_the_group_being_written_even_if_the_owner_has_released_the_session() {
         let fences = Fences::new(1);
         let session = session("a");
         let epoch = claim(&fences, &session, 0).epoch;

@@ -6,9 +6,13 @@ use bytes::Bytes;
 use tandem_actors::{keys::Key, ports::Change};
 
 pub use crate::{backup::fuzz_tests::backup, journaled::fuzz_tests::group};
-use crate::{cipher::Cipher, keyring::Keys, seal::Sealing};
+use crate::{
+    cipher::Cipher,
+    keyring::DataKeys,
+    seal::{RowCoding, Seals},
+};
 
-static SEALED: LazyLock<Sealing> = LazyLock::new(|| Sealing::with(Cipher::new(&Keys::fresh())));
+static ENCRYPTED: LazyLock<RowCoding> = LazyLock::new(|| RowCoding::with(Cipher::new(&DataKeys::fresh())));
 
 /// A key and a value: the first byte is the length of the key. The value comes back from a row, with a checksum and
 /// sealed. A flipped bit is found, and so is a row under another key. Nobody without the keys makes a sealed row.
@@ -19,28 +23,32 @@ pub fn row(bytes: &[u8]) {
     let Some((length, rest)) = bytes.split_first() else { return };
     let Some((key, value)) = rest.split_at_checked(usize::from(*length)) else { return };
     let (key, value) = (Key::from_bytes(key), Bytes::copy_from_slice(value));
-    for sealing in [&Sealing::default(), &*SEALED] {
-        let Change::Put(_, stored) = sealing.seal(&Change::Put(key.clone(), value.clone())) else {
+    for coding in [&RowCoding::default(), &*ENCRYPTED] {
+        let Change::Put(_, stored) = coding.encode(&Change::Put(key.clone(), value.clone())) else {
             panic!("a put stays one");
         };
-        assert_eq!(sealing.unseal(&key, stored.clone(), true).ok().as_ref(), Some(&value));
-        // Two of the store's own rows are for every version.
+        assert_eq!(coding.decode(&key, stored.clone(), Seals::OnEveryRow).ok().as_ref(), Some(&value));
+        // Two of the store's own rows have no seal.
         if stored == value {
             continue;
         }
-        assert_eq!(sealing.sum(&key, &stored), sealing.sum_of_value(&key, &value));
+        assert_eq!(coding.sum(&key, &stored), coding.sum_of_value(&key, &value));
         let bit = value.iter().fold(usize::from(*length), |sum, byte| sum.wrapping_mul(31) + usize::from(*byte));
         let mut damaged = stored.to_vec();
         let place = bit % (damaged.len() * 8);
         damaged[place / 8] ^= 1 << (place % 8);
-        assert!(sealing.unseal(&key, damaged.into(), true).is_err(), "bit {place}");
+        assert!(coding.decode(&key, damaged.into(), Seals::OnEveryRow).is_err(), "bit {place}");
         let other = Key::from_bytes([key.as_bytes(), b"\0"].concat());
-        assert!(sealing.unseal(&other, stored, true).is_err(), "under another key");
+        assert!(coding.decode(&other, stored, Seals::OnEveryRow).is_err(), "under another key");
     }
-    if let Ok(plain) = SEALED.unseal(&key, value.clone(), true)
+    if let Ok(plain) = ENCRYPTED.decode(&key, value.clone(), Seals::OnEveryRow)
         && !key.as_bytes().starts_with(b"!")
     {
-        assert_eq!(Sealing::default().unseal(&key, value, true).ok(), Some(plain), "what is no sealed row");
+        assert_eq!(
+            RowCoding::default().decode(&key, value, Seals::OnEveryRow).ok(),
+            Some(plain),
+            "what is no sealed row"
+        );
     }
 }
 

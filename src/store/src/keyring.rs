@@ -20,7 +20,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cipher::{aead_key, opened, seal_from},
+    cipher::{aead_key, decrypted, encrypt_from},
     disk::Disk,
     files::replace_file_on,
 };
@@ -79,8 +79,8 @@ impl MasterKey {
 
 /// What the file holds.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Keys {
-    /// For checksums; it stays the same.
+pub(crate) struct DataKeys {
+    /// The key of the checksums. It never changes.
     pub digest: [u8; 32],
     /// The last one seals; the others are for rows that were not rewritten yet, and for backups.
     pub data: Vec<(u8, [u8; 32])>,
@@ -88,7 +88,7 @@ pub(crate) struct Keys {
     pub is_mixed: bool,
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for DataKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys")
     }
@@ -103,8 +103,8 @@ pub(crate) enum KeysError {
     Damaged,
 }
 
-impl Keys {
-    /// For a new store.
+impl DataKeys {
+    /// New random keys for a new store.
     pub fn fresh() -> Self {
         let mut keys = Self { digest: rand::rng().random(), data: Vec::new(), is_mixed: false };
         keys.add_data_key();
@@ -178,21 +178,21 @@ impl Keys {
         let bytes = without_checksum(bytes).ok_or(KeysError::Damaged)?;
         let rest = bytes.strip_prefix(&MAGIC).ok_or(KeysError::Damaged)?;
         let (id, rest) = rest.split_first_chunk::<ID>().ok_or(KeysError::Damaged)?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(KeysError::Damaged)?;
+        let (nonce, encrypted) = rest.split_first_chunk::<NONCE_LEN>().ok_or(KeysError::Damaged)?;
         if *id != master.id() {
             return Err(KeysError::OtherKey);
         }
-        let keys = opened(&aead_key(&master.key), *nonce, &MAGIC, sealed).ok_or(KeysError::Damaged)?;
+        let keys = decrypted(&aead_key(&master.key), *nonce, &MAGIC, encrypted).ok_or(KeysError::Damaged)?;
         let keys: Self = rmp_serde::from_slice(&keys).map_err(|_| KeysError::Damaged)?;
         if keys.data.is_empty() { Err(KeysError::Damaged) } else { Ok(keys) }
     }
 
     /// Writes them for this key of the operator, durably.
     pub fn store(&self, directory: &Path, master: &MasterKey, disk: &dyn Disk) -> io::Result<()> {
-        let mut sealed = rmp_serde::to_vec_named(self).map_err(io::Error::other)?;
+        let mut encrypted = rmp_serde::to_vec_named(self).map_err(io::Error::other)?;
         let nonce: [u8; NONCE_LEN] = rand::rng().random();
-        seal_from(&aead_key(&master.key), nonce, &MAGIC, &mut sealed, 0);
-        let mut bytes = [&MAGIC[..], &master.id(), &nonce, &sealed].concat();
+        encrypt_from(&aead_key(&master.key), nonce, &MAGIC, &mut encrypted, 0);
+        let mut bytes = [&MAGIC[..], &master.id(), &nonce, &encrypted].concat();
         bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
         FILES.iter().try_for_each(|name| replace_file_on(disk, &directory.join(name), &bytes))
     }
@@ -217,11 +217,11 @@ mod tests {
     #[test]
     fn keys_come_back_with_the_operators_key_and_with_no_other() {
         let directory = tempfile::tempdir().expect("a directory");
-        let (path, keys) = (directory.path(), Keys::fresh());
+        let (path, keys) = (directory.path(), DataKeys::fresh());
         let (one, other) = (master(path, "a"), master(path, "b"));
         keys.store(path, &one, &RealDisk).expect("written");
-        assert_eq!(Keys::load(path, &one).expect("read").data, keys.data);
-        assert!(matches!(Keys::load(path, &other), Err(KeysError::OtherKey)));
+        assert_eq!(DataKeys::load(path, &one).expect("read").data, keys.data);
+        assert!(matches!(DataKeys::load(path, &other), Err(KeysError::OtherKey)));
         let file = path.join(FILES[0]);
         let mut bytes = fs::read(&file).expect("a file");
         assert!(!bytes.windows(32).any(|part| part == keys.data[0].1));
@@ -229,34 +229,34 @@ mod tests {
         for at in 0..bytes.len() {
             bytes[at] ^= 1;
             fs::write(&file, &bytes).expect("a file");
-            assert_eq!(Keys::load(path, &one).expect("the copy is read").data, keys.data, "byte {at}");
-            assert_ne!(Keys::stored(path).expect("whole"), bytes);
+            assert_eq!(DataKeys::load(path, &one).expect("the copy is read").data, keys.data, "byte {at}");
+            assert_ne!(DataKeys::stored(path).expect("whole"), bytes);
             bytes[at] ^= 1;
         }
-        Keys::make_both_equal(path, &RealDisk);
+        DataKeys::make_both_equal(path, &RealDisk);
         assert_eq!(fs::read(&file).expect("a file"), bytes);
         bytes[9] ^= 1;
         fs::write(&file, &bytes).expect("a file");
         fs::remove_file(path.join(FILES[1])).expect("removed");
-        assert!(matches!(Keys::load(path, &one), Err(KeysError::Damaged)));
+        assert!(matches!(DataKeys::load(path, &one), Err(KeysError::Damaged)));
     }
 
     /// A process that ended while it gave the store another key.
     #[test]
-    fn a_copy_of_the_former_keys_does_not_count() {
+    fn a_copy_under_the_former_operators_key_is_not_used() {
         let directory = tempfile::tempdir().expect("a directory");
-        let (path, mut keys) = (directory.path(), Keys::fresh());
+        let (path, mut keys) = (directory.path(), DataKeys::fresh());
         let (one, other) = (master(path, "a"), master(path, "b"));
         keys.store(path, &one, &RealDisk).expect("written");
         let former = fs::read(path.join(FILES[1])).expect("a file");
         keys.add_data_key();
         keys.store(path, &other, &RealDisk).expect("written");
         fs::write(path.join(FILES[1]), former).expect("a file");
-        assert!(matches!(Keys::load(path, &one), Err(KeysError::OtherKey)));
-        assert_eq!(Keys::load(path, &other).expect("read").data, keys.data);
-        Keys::make_both_equal(path, &RealDisk);
+        assert!(matches!(DataKeys::load(path, &one), Err(KeysError::OtherKey)));
+        assert_eq!(DataKeys::load(path, &other).expect("read").data, keys.data);
+        DataKeys::make_both_equal(path, &RealDisk);
         fs::remove_file(path.join(FILES[0])).expect("removed");
-        assert_eq!(Keys::load(path, &other).expect("the copy is read").data, keys.data);
+        assert_eq!(DataKeys::load(path, &other).expect("the copy is read").data, keys.data);
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod journaled;
 mod keyring;
 mod names;
 mod open;
-mod opened;
+mod open_engine;
 mod password;
 mod place;
 mod postgres;
@@ -36,9 +36,9 @@ mod redb;
 mod rekey;
 mod repair;
 mod room;
+mod row_check;
 mod rows;
 mod seal;
-mod sealed;
 #[cfg(feature = "simulation")]
 pub mod simulated;
 mod sled;
@@ -53,8 +53,8 @@ use tandem_actors::domain::time::Timestamp;
 
 pub use self::{
     backup::{
-        BackupError, BackupProgress, Backups, Choice, ImportError, Listed, Manifest, Plan, RestoreProgress, Restored,
-        SecretFile, Taken, import, list, plan,
+        BackupError, BackupListing, BackupProgress, BackupReport, Backups, ImportError, Manifest, RestorePlan,
+        RestorePoint, RestoreProgress, RestoreReport, SecretFile, import, list, plan,
     },
     copy::{CopyError, CopyReport, Phase, Progress},
     disk::{Disk, RealDisk},
@@ -65,22 +65,22 @@ pub use self::{
     keyring::{MasterKey, MasterKeyError},
     open::{is_there, open, open_with_backups},
     password::Password,
-    place::{Kind, Place, copy, dump},
+    place::{Place, StoreKind, copy, dump},
     postgres::{
         Address, InvalidAddress, LeaseClock, Member, NodeSeen, Owner, PostgresError, Sight, Standby, fleet_nodes,
     },
-    repair::{RepairError, Repaired, repair},
-    room::{Left, Space},
-    verify::{Verified, verify, verify_reporting},
+    repair::{RepairError, RepairReport, repair},
+    room::{RoomLeft, Space},
+    verify::{VerifyReport, verify, verify_reporting},
     watch::{DatabaseWatch, DiskWatch, StallWatch},
 };
 
 /// The `store` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// What keeps the rows. A directory made by one engine cannot be opened with the other: see `tandem store copy`.
-    pub engine: Kind,
+pub struct StoreSettings {
+    /// Where the rows are. A directory of one engine cannot be opened with the other: see `tandem store copy`.
+    pub engine: StoreKind,
     /// The store's directory. Empty: `store` in the data directory.
     pub path: PathBuf,
     /// The database, with `engine = "postgres"`.
@@ -97,10 +97,10 @@ pub struct Config {
     pub encryption_key_file: PathBuf,
 }
 
-impl Default for Config {
+impl Default for StoreSettings {
     fn default() -> Self {
         Self {
-            engine: Kind::Sled,
+            engine: StoreKind::Sled,
             path: PathBuf::new(),
             url: None,
             password: None,
@@ -244,8 +244,8 @@ impl Default for JournalOptions {
 }
 
 impl JournalOptions {
-    fn segments(&self) -> tandem_wal::Config {
-        tandem_wal::Config { segment: self.segment_bytes, most: self.max_bytes, ready: 1 }
+    fn segments(&self) -> tandem_wal::LogSizes {
+        tandem_wal::LogSizes { segment: self.segment_bytes, most: self.max_bytes, ready: 1 }
     }
 }
 
@@ -257,7 +257,7 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let Config { cache_mib, min_free, .. } = Config::default();
+        let StoreSettings { cache_mib, min_free, .. } = StoreSettings::default();
         Self {
             cache_mib,
             min_free,

@@ -18,13 +18,13 @@ use super::{
     Backups, Engine, Location, Options, StoreOpenError, backup, digests,
     directory::Directory,
     head::Head,
-    journaled::{Opening, checkpoint_key, log_key, open_journal},
-    opened::Opened,
+    journaled::{RecoveredStore, checkpoint_key, log_key, open_journal},
+    open_engine::OpenEngine,
     redb::RedbRows,
-    rekey::{begin_keys, check_key, sealing},
+    rekey::{check_key, keys_of_new_store, row_coding},
     room::Room,
-    rows::{Bounds, Rows, RowsOpenError},
-    seal::{Sealing, all_sealed, encrypted, seal, unseal},
+    rows::{Bounds, Rows, RowsOpenError, Strictness},
+    seal::{RowCoding, Seals, encrypted, mark_all_sealed, seal, unseal},
     sled::SledRows,
     spare,
 };
@@ -49,8 +49,7 @@ pub fn open_with_backups(location: &Location, options: &Options) -> Result<(Arc<
             return Err(StoreOpenError::HalfCopied { path: location.path.clone() });
         }
         create(location, &directory, options, |rows| {
-            let sealed = Change::Put(all_sealed(), Bytes::from_static(&[1]));
-            rows.write(&[&sealed]).map_err(|error| unusable(location, error.text()))
+            rows.write(&[&mark_all_sealed()]).map_err(|error| unusable(location, error.text()))
         })?;
         directory.copy_ended();
     }
@@ -58,7 +57,7 @@ pub fn open_with_backups(location: &Location, options: &Options) -> Result<(Arc<
     let room = Room::new(directory.root(), options.min_free);
     let mut loading = digests::load(&location.path);
     let mut rows = open_rows(location, directory, options)?;
-    spare::keep(&location.path, location.engine, &room);
+    spare::reserve_for_start(&location.path, location.engine, &room);
     if is_of_earlier_version(location, &rows)? {
         take_over(location, &rows, options)?;
         loading = digests::load(&location.path);
@@ -75,10 +74,10 @@ pub fn open_with_backups(location: &Location, options: &Options) -> Result<(Arc<
 /// An open engine with its journal, to be read.
 pub(super) fn open_journal_of(
     location: &Location,
-    rows: Opened,
-    loading: digests::Loading,
+    rows: OpenEngine,
+    loading: digests::DigestReader,
     options: &Options,
-) -> Result<Opening, StoreOpenError> {
+) -> Result<RecoveredStore, StoreOpenError> {
     let path = journal_path(location);
     let names = options.wal_disk().names(&path);
     if names.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
@@ -91,7 +90,7 @@ pub(super) fn open_journal_of(
 pub(super) fn read_rows(
     location: &Location,
     options: &Options,
-    is_strict: bool,
+    strictness: Strictness,
 ) -> Result<Box<dyn Rows>, StoreOpenError> {
     // Nobody changes the digests while they are read.
     let directory = Directory::lock(&location.path)?;
@@ -105,7 +104,7 @@ pub(super) fn read_rows(
         loading = digests::load(&location.path);
     }
     open_journal_of(location, rows, loading, options)
-        .map(|opening| Box::new(opening.strict(is_strict)) as Box<dyn Rows>)
+        .map(|opening| Box::new(opening.with_strictness(strictness)) as Box<dyn Rows>)
 }
 
 /// Whether an earlier version has made the store: it has no digests, and may have no journal.
@@ -122,7 +121,11 @@ pub(super) fn journal_path(location: &Location) -> PathBuf {
     location.path.join(JOURNAL)
 }
 
-fn check_nothing_lost(location: &Location, opening: &Opening, head: Option<&mut Head>) -> Result<(), StoreOpenError> {
+fn check_nothing_lost(
+    location: &Location,
+    opening: &RecoveredStore,
+    head: Option<&mut Head>,
+) -> Result<(), StoreOpenError> {
     let Some(head) = head else { return Ok(()) };
     let acknowledged = head.read().map_err(|error| StoreOpenError::of(head.path(), "read", error))?;
     match acknowledged.checked_sub(opening.last()) {
@@ -145,8 +148,8 @@ fn take_over(location: &Location, rows: &dyn Rows, options: &Options) -> Result<
     Ok(())
 }
 
-/// A store has keys from its first start with a key of the operator on. A row says so: keys that are gone are missed.
-fn encrypt(location: &Location, rows: &mut Opened) -> Result<(), StoreOpenError> {
+/// Encrypts a store from its first start with an operator's key on. A row notes this, so that missing keys are noticed.
+fn encrypt(location: &Location, rows: &mut OpenEngine) -> Result<(), StoreOpenError> {
     let unreadable = |error: StoreError| unusable(location, error.text());
     let is_marked = rows.get(&encrypted()).map_err(unreadable)?.is_some();
     rows.take_keys()?;
@@ -170,7 +173,7 @@ pub(super) fn begin_digests(location: &Location, rows: &dyn Rows, options: &Opti
 
 /// A number that the store keeps in a row of its own.
 pub(super) fn own_number(rows: &dyn Rows, key: &Key) -> Result<Option<u64>, StoreError> {
-    let row = rows.get(key)?.map(|stored| unseal(key, stored, true)).transpose()?;
+    let row = rows.get(key)?.map(|stored| unseal(key, stored, Seals::OnEveryRow)).transpose()?;
     row.map(|row| records::decode::<u64>(&row)).transpose()
 }
 
@@ -230,7 +233,7 @@ pub(super) fn open_rows(
     location: &Location,
     directory: Directory,
     options: &Options,
-) -> Result<Opened, StoreOpenError> {
+) -> Result<OpenEngine, StoreOpenError> {
     let Location { engine, path } = location;
     match directory.engine(options.disk.as_ref())? {
         None => return Err(StoreOpenError::Absent { path: path.clone(), engine: *engine }),
@@ -243,7 +246,7 @@ pub(super) fn open_rows(
         Some(_) => {}
     }
     directory.remove_another(*engine, options.disk.as_ref())?;
-    let opened = Opened::open(location, directory, options)?;
+    let opened = OpenEngine::open(location, directory, options)?;
     schema(location, &opened)?;
     Ok(opened)
 }
@@ -256,9 +259,9 @@ pub(super) fn create<T, E: From<StoreOpenError>>(
     fill: impl FnOnce(&dyn Rows) -> Result<T, E>,
 ) -> Result<T, E> {
     make_journal_directory(location, options)?;
-    let keys = begin_keys(directory.root(), options, false)?;
+    let keys = keys_of_new_store(directory.root(), options)?;
     directory.create(location.engine, options.disk.as_ref(), |path| {
-        let rows = Fresh { rows: open_database(location, path, options)?, sealing: sealing(keys.as_ref()) };
+        let rows = Fresh { rows: open_database(location, path, options)?, coding: row_coding(keys.as_ref()) };
         let mark = seal(&Change::Put(encrypted(), Bytes::from_static(&[1])));
         let own = [schema_row(), new_log()];
         let own: Vec<_> = own.iter().chain(keys.is_some().then_some(&mark)).collect();
@@ -272,7 +275,7 @@ pub(super) fn create<T, E: From<StoreOpenError>>(
 /// A database that is being made, and how its values are stored.
 struct Fresh {
     rows: Box<dyn Rows>,
-    sealing: Sealing,
+    coding: RowCoding,
 }
 
 impl Rows for Fresh {
@@ -288,8 +291,8 @@ impl Rows for Fresh {
         self.rows.write(changes)
     }
 
-    fn sealing(&self) -> Sealing {
-        self.sealing.clone()
+    fn row_coding(&self) -> RowCoding {
+        self.coding.clone()
     }
 }
 
@@ -347,5 +350,5 @@ fn unusable(location: &Location, reason: &str) -> StoreOpenError {
 /// Whether the disk has no room at all.
 pub(super) fn is_full(path: &Path) -> bool {
     const NOTHING: u64 = 1 << 20;
-    Room::new(path, 0).look().is_ok_and(|space| space.free < NOTHING)
+    Room::new(path, 0).measure().is_ok_and(|space| space.free < NOTHING)
 }

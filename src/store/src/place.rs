@@ -12,20 +12,20 @@ use serde::Deserialize;
 use tandem_actors::ports::Store;
 
 use super::{
-    Backups, CopyError, CopyReport, DumpError, Engine, InvalidLocation, Location, Options, Progress, Repaired,
-    StoreOpenError, Verified, copy as copying, dump as dumping,
+    Backups, CopyError, CopyReport, DumpError, Engine, InvalidLocation, Location, Options, Progress, RepairReport,
+    StoreOpenError, VerifyReport, copy as copying, dump as dumping,
     open::{self, read_rows},
-    postgres::{self, Address, Direct, InvalidAddress, PostgresError},
+    postgres::{self, Address, DirectRows, InvalidAddress, PostgresError},
     rekey,
     repair::{self, RepairError},
-    rows::Rows,
+    rows::{Rows, Strictness},
     verify,
 };
 
 /// What `store.engine` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum StoreKind {
     /// [`Engine::Sled`]; the default.
     Sled,
     /// [`Engine::Redb`].
@@ -81,12 +81,13 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// As the settings name it, with the directory on this machine. Settings are refused if a database has no address.
-    pub fn of(kind: Kind, url: Option<&Address>, path: PathBuf) -> Self {
+    /// The place that the settings name. `path` is the directory on this machine. (Settings without the address of a
+    /// database are refused earlier.)
+    pub fn of(kind: StoreKind, url: Option<&Address>, path: PathBuf) -> Self {
         match (kind, url) {
-            (Kind::Postgres, Some(address)) => Self::Postgres { address: address.clone(), here: path },
-            (Kind::Redb, _) => Self::Directory(Location { engine: Engine::Redb, path }),
-            (Kind::Sled | Kind::Postgres, _) => Self::Directory(Location { engine: Engine::Sled, path }),
+            (StoreKind::Postgres, Some(address)) => Self::Postgres { address: address.clone(), here: path },
+            (StoreKind::Redb, _) => Self::Directory(Location { engine: Engine::Redb, path }),
+            (StoreKind::Sled | StoreKind::Postgres, _) => Self::Directory(Location { engine: Engine::Sled, path }),
         }
     }
 
@@ -99,7 +100,7 @@ impl Place {
     }
 
     /// The directory without its engine, or the address.
-    pub fn whereabouts(&self) -> String {
+    pub fn without_engine(&self) -> String {
         match self {
             Self::Directory(location) => location.path.display().to_string(),
             Self::Postgres { address, .. } => address.to_string(),
@@ -145,13 +146,15 @@ impl Place {
     /// Reads everything that is stored, and names what is damaged. `progress` gets the number of rows so far.
     ///
     /// # Errors
-    /// If there is no store, or it cannot be looked at.
-    pub fn verify(&self, options: &Options, progress: &mut dyn FnMut(u64)) -> Result<Verified, StoreOpenError> {
+    /// If there is no store, or it cannot be read.
+    pub fn verify(&self, options: &Options, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport, StoreOpenError> {
         match self {
             Self::Directory(location) => verify::verify_reporting(location, options, progress),
-            Self::Postgres { address, .. } => {
-                verify::verify_rows(&Direct::read(address, options, false)?, &address.to_string(), progress)
-            }
+            Self::Postgres { address, .. } => verify::verify_rows(
+                &DirectRows::read(address, options, Strictness::Lenient)?,
+                &address.to_string(),
+                progress,
+            ),
         }
     }
 
@@ -159,7 +162,7 @@ impl Place {
     ///
     /// # Errors
     /// If it cannot be repaired. A database is not repaired here.
-    pub fn repair(&self, options: &Options) -> Result<Repaired, RepairError> {
+    pub fn repair(&self, options: &Options) -> Result<RepairReport, RepairError> {
         match self {
             Self::Directory(location) => repair::repair(location, options),
             Self::Postgres { address, .. } => Err(RepairError::from(StoreOpenError::from(PostgresError::NotForIt {
@@ -185,11 +188,11 @@ impl Place {
         }
     }
 
-    /// Its rows, to be read; `alone`: while no node uses it.
-    fn rows(&self, options: &Options, alone: bool) -> Result<Box<dyn Rows>, StoreOpenError> {
+    /// Its rows, to be read.
+    fn rows(&self, options: &Options, strictness: Strictness) -> Result<Box<dyn Rows>, StoreOpenError> {
         match self {
-            Self::Directory(location) => read_rows(location, options, alone),
-            Self::Postgres { address, .. } => Ok(Box::new(Direct::read(address, options, alone)?)),
+            Self::Directory(location) => read_rows(location, options, strictness),
+            Self::Postgres { address, .. } => Ok(Box::new(DirectRows::read(address, options, strictness)?)),
         }
     }
 }
@@ -209,7 +212,7 @@ pub fn dump(
     if let Place::Directory(location) = place {
         dumping::check_there(location)?;
     }
-    let rows = place.rows(options, false)?;
+    let rows = place.rows(options, Strictness::Lenient)?;
     dumping::dump_rows(rows.as_ref(), place, words, out, progress)
 }
 
@@ -226,12 +229,12 @@ pub fn copy(
     if let Place::Directory(location) = from {
         copying::check_source(location)?;
     }
-    let source = from.rows(options, true)?;
+    let source = from.rows(options, Strictness::Strict)?;
     let job = copying::Job { source: source.as_ref(), from, to };
     match to {
         Place::Directory(location) => copying::into_directory(&job, location, options, &mut progress),
         Place::Postgres { address, .. } => {
-            let target = Direct::fill(address, options).map_err(StoreOpenError::from)?;
+            let target = DirectRows::fill(address, options).map_err(StoreOpenError::from)?;
             let copied = job.run(&target, &mut progress).and_then(|report| {
                 target.complete().map_err(|error| CopyError::Write(to.clone(), error)).map(|()| report)
             });

@@ -6,8 +6,8 @@ use crate::{
     Location, MasterKey, Options, StoreOpenError,
     cipher::Cipher,
     directory::Directory,
-    keyring::{Keys, KeysError},
-    seal::Sealing,
+    keyring::{DataKeys, KeysError},
+    seal::RowCoding,
 };
 
 /// The operator's key, if one is set.
@@ -17,25 +17,25 @@ pub(crate) fn master(path: &Path, options: &Options) -> Result<Option<MasterKey>
     key.map_err(|error| StoreOpenError::Key { path: path.to_owned(), error })
 }
 
-/// The keys of the store in this directory; none if it has no keys.
-pub(crate) fn keys_of(path: &Path, options: &Options) -> Result<Option<Keys>, StoreOpenError> {
-    if !Keys::are_there(path) {
+/// The keys of the store in this directory. `None` if it is not encrypted.
+pub(crate) fn keys_of(path: &Path, options: &Options) -> Result<Option<DataKeys>, StoreOpenError> {
+    if !DataKeys::are_there(path) {
         return Ok(None);
     }
     let missing = || StoreOpenError::KeyMissing { path: path.to_owned() };
     load(path, &master(path, options)?.ok_or_else(missing)?).map(Some)
 }
 
-fn load(path: &Path, master: &MasterKey) -> Result<Keys, StoreOpenError> {
+fn load(path: &Path, master: &MasterKey) -> Result<DataKeys, StoreOpenError> {
     let own = || path.to_owned();
-    Keys::load(path, master).map_err(|error| match error {
+    DataKeys::load(path, master).map_err(|error| match error {
         KeysError::Io(source) => StoreOpenError::of(path, "read its keys", source),
         KeysError::OtherKey => StoreOpenError::KeyOther { path: own(), file: master.file().to_owned() },
         KeysError::Damaged => StoreOpenError::KeysLost { path: own() },
     })
 }
 
-fn store(keys: &Keys, path: &Path, master: &MasterKey, options: &Options) -> Result<(), StoreOpenError> {
+fn store(keys: &DataKeys, path: &Path, master: &MasterKey, options: &Options) -> Result<(), StoreOpenError> {
     keys.store(path, master, &*options.disk).map_err(|error| StoreOpenError::of(path, "write its keys", error))
 }
 
@@ -45,15 +45,22 @@ pub(crate) fn check_key(path: &Path, options: &Options) -> Result<(), StoreOpenE
     keys_of(path, options).map(drop)
 }
 
-/// Makes keys for a store that is going to be encrypted, if that is wanted. `is_mixed`: it has rows. If not, none are
-/// left behind: the next start would take the store for an encrypted one.
-pub(crate) fn begin_keys(path: &Path, options: &Options, is_mixed: bool) -> Result<Option<Keys>, StoreOpenError> {
+/// Makes keys if the settings name an operator's key. Otherwise removes leftover keys, because the next start would
+/// take the store for an encrypted one.
+pub(crate) fn keys_of_new_store(path: &Path, options: &Options) -> Result<Option<DataKeys>, StoreOpenError> {
+    make_keys(path, options, DataKeys::fresh())
+}
+
+/// As [`keys_of_new_store`], for a store that has rows without encryption.
+pub(crate) fn keys_of_plain_store(path: &Path, options: &Options) -> Result<Option<DataKeys>, StoreOpenError> {
+    make_keys(path, options, DataKeys { is_mixed: true, ..DataKeys::fresh() })
+}
+
+fn make_keys(path: &Path, options: &Options, keys: DataKeys) -> Result<Option<DataKeys>, StoreOpenError> {
     let Some(master) = master(path, options)? else {
-        let removed = Keys::remove(path);
+        let removed = DataKeys::remove(path);
         return removed.map(|()| None).map_err(|error| StoreOpenError::of(path, "remove its keys", error));
     };
-    let mut keys = Keys::fresh();
-    keys.is_mixed = is_mixed;
     store(&keys, path, &master, options)?;
     Ok(Some(keys))
 }
@@ -61,8 +68,8 @@ pub(crate) fn begin_keys(path: &Path, options: &Options, is_mixed: bool) -> Resu
 /// Notes that everything in the store is sealed with the last data key.
 ///
 /// # Errors
-/// Also if the operator's file holds another key by now, with which nobody wants the store's keys to be sealed.
-pub(crate) fn note_all_sealed(path: &Path, options: &Options) -> Result<(), StoreOpenError> {
+/// Also if the operator's file holds another key by now: the store's keys must not be encrypted with that one.
+pub(crate) fn note_all_encrypted(path: &Path, options: &Options) -> Result<(), StoreOpenError> {
     let Some(master) = master(path, options)? else { return Ok(()) };
     let mut keys = load(path, &master)?;
     keys.is_mixed = false;
@@ -70,8 +77,8 @@ pub(crate) fn note_all_sealed(path: &Path, options: &Options) -> Result<(), Stor
 }
 
 /// How values are stored with these keys.
-pub(crate) fn sealing(keys: Option<&Keys>) -> Sealing {
-    keys.map_or_else(Sealing::default, |keys| Sealing::with(Cipher::new(keys)))
+pub(crate) fn row_coding(keys: Option<&DataKeys>) -> RowCoding {
+    keys.map_or_else(RowCoding::default, |keys| RowCoding::with(Cipher::new(keys)))
 }
 
 /// Gives the store another key of the operator, and a fresh data key. Rows are sealed with that while the node runs;
@@ -103,26 +110,26 @@ mod tests {
         let (path, file) = (directory.path(), directory.path().join("key"));
         fs::write(&file, "a".repeat(64)).expect("a file");
         let with_key = Options { encryption_key_file: Some(file), ..Options::default() };
-        assert!(begin_keys(path, &with_key, false).expect("written").is_some());
-        assert!(begin_keys(path, &Options::default(), false).expect("removed").is_none());
-        assert!(!Keys::are_there(path));
+        assert!(keys_of_new_store(path, &with_key).expect("written").is_some());
+        assert!(keys_of_new_store(path, &Options::default()).expect("removed").is_none());
+        assert!(!DataKeys::are_there(path));
     }
 
     /// An operator who writes another key into the file while the node runs must not lose the one that counts.
     #[test]
-    fn a_key_that_is_not_the_stores_does_not_seal_its_keys() {
+    fn the_stores_keys_are_not_encrypted_with_a_key_that_is_not_the_stores() {
         let directory = tempfile::tempdir().expect("a directory");
         let (path, file) = (directory.path(), directory.path().join("key"));
         let options = Options { encryption_key_file: Some(file.clone()), ..Options::default() };
         let is_mixed = || keys_of(path, &options).map(|keys| keys.expect("there are keys").is_mixed);
         let [one, other] = ["a", "b"].map(|digit| digit.repeat(64));
         fs::write(&file, &one).expect("a file");
-        begin_keys(path, &options, true).expect("written");
+        keys_of_plain_store(path, &options).expect("written");
         fs::write(&file, other).expect("a file");
-        assert!(matches!(note_all_sealed(path, &options), Err(StoreOpenError::KeyOther { .. })));
+        assert!(matches!(note_all_encrypted(path, &options), Err(StoreOpenError::KeyOther { .. })));
         fs::write(&file, one).expect("a file");
         assert!(is_mixed().expect("the key is the one of before"));
-        note_all_sealed(path, &options).expect("noted");
+        note_all_encrypted(path, &options).expect("noted");
         assert!(!is_mixed().expect("the same key"));
     }
 }

@@ -28,7 +28,7 @@ pub struct Space {
 
 /// What the free space allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
+pub enum RoomLeft {
     /// At least twice what is kept free.
     Enough,
     /// Time to make room: less than twice what is kept free.
@@ -38,12 +38,12 @@ pub enum Left {
 }
 
 impl Space {
-    /// What may be done with this much room.
-    pub fn left(self) -> Left {
+    /// Judges the free space.
+    pub fn left(self) -> RoomLeft {
         match self.free {
-            free if free < self.floor => Left::Nothing,
-            free if free < self.floor.saturating_mul(2) => Left::Little,
-            _ => Left::Enough,
+            free if free < self.floor => RoomLeft::Nothing,
+            free if free < self.floor.saturating_mul(2) => RoomLeft::Little,
+            _ => RoomLeft::Enough,
         }
     }
 
@@ -68,7 +68,7 @@ impl Room {
         Self { path: path.to_owned(), min_free, last: Mutex::new(None) }
     }
 
-    pub fn look(&self) -> io::Result<Space> {
+    pub fn measure(&self) -> io::Result<Space> {
         let disk = rustix::fs::statvfs(&self.path)?;
         let total = disk.f_blocks.saturating_mul(disk.f_frsize);
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
@@ -84,13 +84,13 @@ impl Room {
         }
         let mut last = self.last.lock();
         let fresh = last.filter(|(at, _)| at.elapsed() < FRESH).map(|(_, space)| space);
-        let Some(mut space) = fresh.or_else(|| self.look().ok()) else { return true };
+        let Some(mut space) = fresh.or_else(|| self.measure().ok()) else { return true };
         let needed = bytes.saturating_mul(AMPLIFICATION);
         // The reserve also serves the engine's own writes, but half of it always stays free.
         let floor = space.floor.max((space.floor / 2).saturating_add(needed));
         if space.free < floor && fresh.is_some() {
             // The estimate may be too low.
-            let Ok(looked) = self.look() else { return true };
+            let Ok(looked) = self.measure() else { return true };
             space = looked;
         }
         let admitted = space.free >= floor;
@@ -112,19 +112,19 @@ mod tests {
         let left = |free| Space { free, floor: 100, total: 0 }.left();
         assert_eq!(
             [left(99), left(100), left(199), left(200)],
-            [Left::Nothing, Left::Little, Left::Little, Left::Enough]
+            [RoomLeft::Nothing, RoomLeft::Little, RoomLeft::Little, RoomLeft::Enough]
         );
-        assert_eq!(Space { free: 0, floor: 0, total: 0 }.left(), Left::Enough, "nothing is kept free");
+        assert_eq!(Space { free: 0, floor: 0, total: 0 }.left(), RoomLeft::Enough, "nothing is kept free");
         let again = |free| Space { free, floor: 80, total: 0 }.has_room_again();
         assert_eq!([again(89), again(90)], [false, true]);
     }
 
     #[test]
-    fn a_group_that_would_take_what_is_kept_free_is_not_admitted() {
+    fn a_group_that_needs_the_space_that_is_kept_free_is_not_admitted() {
         let _one_at_a_time = crate::debug::LITTLE.lock();
         let directory = tempfile::tempdir().expect("a directory");
         let room = Room::new(directory.path(), 1 << 20);
-        let space = room.look().expect("a disk");
+        let space = room.measure().expect("a disk");
         assert!(space.floor <= 1 << 20);
         assert!(room.admits(1));
         assert!(!room.admits(space.free));

@@ -12,7 +12,7 @@ use tandem_actors::{
     ports::{Change, Direction, StoreError},
 };
 
-use super::seal::Sealing;
+use super::seal::RowCoding;
 
 /// First bytes of keys that an engine may use for itself. `keys.rs` makes keys that begin with ASCII letters and signs.
 pub(super) const RESERVED: u8 = 0xfe;
@@ -52,9 +52,9 @@ pub(super) trait Rows: Send + Sync + 'static {
     /// error the rows are opened again before it is called again.
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError>;
 
-    /// How values are stored.
-    fn sealing(&self) -> Sealing {
-        Sealing::default()
+    /// The coding of values.
+    fn row_coding(&self) -> RowCoding {
+        RowCoding::default()
     }
 
     /// Writes changes of a database that nobody uses yet. They are durable after [`Rows::complete`].
@@ -105,6 +105,15 @@ pub(super) fn in_pages<E>(
         last = Some(key.clone());
         take(page)?;
     }
+}
+
+/// How a stopped store is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strictness {
+    /// For a copy: a damaged row is an error, and so is a node that uses the database.
+    Strict,
+    /// To look at the rows: a damaged row is left out.
+    Lenient,
 }
 
 /// Why an engine did not open its database.

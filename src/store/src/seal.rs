@@ -20,6 +20,7 @@ use tandem_actors::{
 use super::{
     cipher::{Cipher, ROW, sum_in},
     names::record,
+    rows::Rows,
 };
 
 const SEAL: u8 = 0xc1;
@@ -48,9 +49,9 @@ fn is_own(key: &Key) -> bool {
 
 /// How values are stored: with a checksum, or sealed with the store's keys.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sealing(Option<Arc<Cipher>>);
+pub(super) struct RowCoding(Option<Arc<Cipher>>);
 
-impl Sealing {
+impl RowCoding {
     pub fn with(cipher: Cipher) -> Self {
         Self(Some(Arc::new(cipher)))
     }
@@ -59,23 +60,23 @@ impl Sealing {
         self.0.as_deref()
     }
 
-    /// The change as it is stored. The store's own rows, and rows without a value, hold nothing to hide.
-    pub fn seal(&self, change: &Change) -> Change {
+    /// The change as it is stored. The store's own rows, and rows without a value, are not encrypted.
+    pub fn encode(&self, change: &Change) -> Change {
         match (&self.0, change) {
             (Some(cipher), Change::Put(key, value)) if !is_own(key) && !value.is_empty() => {
-                Change::Put(key.clone(), cipher.seal(key, value))
+                Change::Put(key.clone(), cipher.encrypt(key, value))
             }
             _ => seal(change),
         }
     }
 
     /// As [`unseal`].
-    pub fn unseal(&self, key: &Key, stored: Bytes, all_sealed: bool) -> Result<Bytes, StoreError> {
+    pub fn decode(&self, key: &Key, stored: Bytes, seals: Seals) -> Result<Bytes, StoreError> {
         match &self.0 {
-            Some(cipher) if is_enciphered(key, &stored) => {
-                cipher.open(key, &stored).ok_or_else(|| StoreError::damaged(record(key)))
+            Some(cipher) if is_encrypted(key, &stored) => {
+                cipher.decrypt(key, &stored).ok_or_else(|| StoreError::damaged(record(key)))
             }
-            _ => unseal(key, stored, all_sealed),
+            _ => unseal(key, stored, seals),
         }
     }
 
@@ -83,7 +84,7 @@ impl Sealing {
     pub fn sum(&self, key: &Key, stored: &[u8]) -> u32 {
         match &self.0 {
             None => sum(key, stored),
-            Some(_) if is_enciphered(key, stored) => sum_in(stored).unwrap_or_default(),
+            Some(_) if is_encrypted(key, stored) => sum_in(stored).unwrap_or_default(),
             Some(cipher) => {
                 let has_seal = stored.len() >= LENGTH && stored[0] == SEAL && !(is_own(key) && stays_plain(key));
                 cipher.sum(key, if has_seal { &stored[LENGTH..] } else { stored })
@@ -96,31 +97,31 @@ impl Sealing {
         self.0.as_ref().map_or_else(|| checksum(key, value), |cipher| cipher.sum(key, value))
     }
 
-    /// The row as a store without keys has it.
-    pub fn plain(&self, key: &Key, stored: Bytes) -> Result<Bytes, StoreError> {
-        if self.0.is_none() || !is_enciphered(key, &stored) {
+    /// The row as a store without encryption has it.
+    pub fn without_encryption(&self, key: &Key, stored: Bytes) -> Result<Bytes, StoreError> {
+        if self.0.is_none() || !is_encrypted(key, &stored) {
             return Ok(stored);
         }
-        let value = self.unseal(key, stored, true)?;
+        let value = self.decode(key, stored, Seals::OnEveryRow)?;
         match seal(&Change::Put(key.clone(), value)) {
             Change::Put(_, sealed) => Ok(sealed),
             Change::Delete(_) => Ok(Bytes::new()),
         }
     }
 
-    /// The row as it would be stored today. A damaged one stays as it is.
-    pub fn reseal(&self, key: Key, stored: Bytes) -> Change {
+    /// Encodes a row again if it is not encrypted with the last data key. A damaged row stays as it is.
+    pub fn recode(&self, key: Key, stored: Bytes) -> Change {
         let is_outdated = self.0.as_ref().is_some_and(|cipher| !is_own(&key) && cipher.is_outdated(&stored));
-        let value = if is_outdated { self.unseal(&key, stored.clone(), false).ok() } else { None };
+        let value = if is_outdated { self.decode(&key, stored.clone(), Seals::OnNewRows).ok() } else { None };
         match value.filter(|value| !value.is_empty()) {
-            Some(value) => self.seal(&Change::Put(key, value)),
+            Some(value) => self.encode(&Change::Put(key, value)),
             None => Change::Put(key, stored),
         }
     }
 }
 
-/// One byte may be a plain row of an early version.
-fn is_enciphered(key: &Key, stored: &[u8]) -> bool {
+/// A row of one byte may be a row of an early version.
+fn is_encrypted(key: &Key, stored: &[u8]) -> bool {
     !is_own(key) && stored.len() > 1 && stored[0] == ROW
 }
 
@@ -134,7 +135,33 @@ pub(super) fn all_sealed() -> Key {
     keys::meta("sealed")
 }
 
-/// The row that says that a store has keys.
+/// Writes the row [`all_sealed`].
+pub(super) fn mark_all_sealed() -> Change {
+    Change::Put(all_sealed(), Bytes::from_static(&[1]))
+}
+
+/// Which rows of a store have a seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seals {
+    /// Every row. A row without one is damaged.
+    OnEveryRow,
+    /// Rows that an early version wrote have none.
+    OnNewRows,
+}
+
+impl Seals {
+    /// Reads the store's own row.
+    pub fn of(rows: &dyn Rows) -> Result<Self, StoreError> {
+        Ok(Self::if_all(rows.get(&all_sealed())?.is_some()))
+    }
+
+    /// `all`: every row has a seal.
+    pub fn if_all(all: bool) -> Self {
+        if all { Self::OnEveryRow } else { Self::OnNewRows }
+    }
+}
+
+/// The row that says that a store is encrypted.
 pub(super) fn encrypted() -> Key {
     keys::meta("encrypted")
 }
@@ -156,8 +183,8 @@ pub(super) fn seal(change: &Change) -> Change {
 /// The value of a stored row.
 ///
 /// # Errors
-/// If the row is not what was written; with `all_sealed` also if it has no seal.
-pub(super) fn unseal(key: &Key, stored: Bytes, all_sealed: bool) -> Result<Bytes, StoreError> {
+/// If the row is damaged, or has no seal although every row has one.
+pub(super) fn unseal(key: &Key, stored: Bytes, seals: Seals) -> Result<Bytes, StoreError> {
     if is_own(key) && stays_plain(key) {
         return Ok(stored);
     }
@@ -167,7 +194,7 @@ pub(super) fn unseal(key: &Key, stored: Bytes, all_sealed: bool) -> Result<Bytes
             let intact = u32::from_be_bytes(*sum) == checksum(key, &value);
             if intact { Ok(value) } else { Err(StoreError::damaged(record(key))) }
         }
-        _ if all_sealed => Err(StoreError::damaged(record(key))),
+        _ if seals == Seals::OnEveryRow => Err(StoreError::damaged(record(key))),
         _ => Ok(stored),
     }
 }
@@ -189,7 +216,7 @@ mod tests {
     fn a_row_comes_back_as_it_was() {
         let key = Key::from_bytes(*b"xa");
         for value in [&b""[..], b"a value", &[SEAL, 0, 0, 0, 0, 7]] {
-            assert_eq!(unseal(&key, sealed(&key, value), true).expect("intact"), value);
+            assert_eq!(unseal(&key, sealed(&key, value), Seals::OnEveryRow).expect("intact"), value);
         }
     }
 
@@ -200,16 +227,16 @@ mod tests {
         for bit in 0..stored.len() * 8 {
             let mut damaged = stored.to_vec();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            let error = unseal(&key, damaged.into(), true).expect_err("found");
+            let error = unseal(&key, damaged.into(), Seals::OnEveryRow).expect_err("found");
             assert_eq!(error.fault(), StoreFault::Damaged);
         }
-        unseal(&Key::from_bytes(*b"xb"), stored, true).expect_err("under another key");
+        unseal(&Key::from_bytes(*b"xb"), stored, Seals::OnEveryRow).expect_err("under another key");
     }
 
     #[test]
     fn rows_of_earlier_versions_have_no_seal() {
         let (key, plain) = (Key::from_bytes(*b"xa"), Bytes::from_static(b"\x81\xa1a\x01"));
-        assert_eq!(unseal(&key, plain.clone(), false).expect("read as it is"), plain);
-        unseal(&key, plain, true).expect_err("in a store that began with seals");
+        assert_eq!(unseal(&key, plain.clone(), Seals::OnNewRows).expect("read as it is"), plain);
+        unseal(&key, plain, Seals::OnEveryRow).expect_err("in a store whose rows all have seals");
     }
 }

@@ -15,29 +15,28 @@ use tandem_actors::{
 use crate::{
     Engine, JournalOptions, Location, Options, StoreOpenError,
     digests::{self, LoadError},
-    journaled::{Journaled, checkpoint_key, log_key, open_journal},
+    journaled::{JournaledStore, checkpoint_key, log_key, open_journal},
     open::own_number,
-    opened::Opened,
+    open_engine::OpenEngine,
     room::Room,
     rows::{Bounds, Rows},
-    seal::{all_sealed, seal},
+    seal::{mark_all_sealed, seal},
 };
 
 /// Called before each write of the engine. Its error is the error of the write.
-type Gate = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+type BeforeWrite = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
 /// The rows of an engine. They outlive the stores that use them. Clones are the same rows.
 #[derive(Clone)]
 pub struct EngineRows {
     rows: Arc<Mutex<BTreeMap<Key, Bytes>>>,
-    gate: Gate,
+    gate: BeforeWrite,
 }
 
 impl EngineRows {
     /// A new engine, for the journal with this number.
     pub fn new(log: u64) -> Self {
-        let own =
-            [seal(&Change::Put(log_key(), records::encode(&log))), Change::Put(all_sealed(), Bytes::from_static(&[1]))];
+        let own = [seal(&Change::Put(log_key(), records::encode(&log))), mark_all_sealed()];
         let rows = own.into_iter().filter_map(|change| match change {
             Change::Put(key, value) => Some((key, value)),
             Change::Delete(_) => None,
@@ -84,8 +83,8 @@ impl Rows for EngineRows {
     }
 }
 
-/// An open store. It has no threads: it works only when it is called.
-pub struct SimulatedStore(Arc<Journaled>);
+/// An open store. It has no threads: its caller does their work.
+pub struct SimulatedStore(Arc<JournaledStore>);
 
 impl SimulatedStore {
     /// Opens the journal on `disk`, and reads the groups that the engine does not have yet.
@@ -101,7 +100,7 @@ impl SimulatedStore {
         // The same bytes in every run.
         let now = || Timestamp::from_millis(1_800_000_000_000);
         let options = Options { journal, min_free: 0, journal_disk: Some(disk), now, ..Options::default() };
-        let opened = Opened::simulated(rows.clone(), location.clone(), options.clone());
+        let opened = OpenEngine::simulated(rows.clone(), location.clone(), options.clone());
         let digests = own_number(rows, &log_key()).and_then(|log| {
             let group = own_number(rows, &checkpoint_key())?.unwrap_or(0);
             digests::survey(rows, log.unwrap_or(0), group)

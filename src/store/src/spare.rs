@@ -6,7 +6,7 @@ use std::{fs, io, path::Path};
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::{Engine, Left, room::Room};
+use super::{Engine, RoomLeft, room::Room};
 
 const FILE: &str = "spare";
 const SIZE: u64 = 16 << 20;
@@ -14,12 +14,12 @@ const SIZE: u64 = 16 << 20;
 const PART: u64 = 50;
 
 /// Reserves space, if the engine needs it and the disk has enough.
-pub(super) fn keep(directory: &Path, engine: Engine, room: &Room) {
+pub(super) fn reserve_for_start(directory: &Path, engine: Engine, room: &Room) {
     if engine != Engine::Sled || directory.join(FILE).exists() {
         return;
     }
-    let Ok(space) = room.look() else { return };
-    if space.left() == Left::Enough
+    let Ok(space) = room.measure() else { return };
+    if space.left() == RoomLeft::Enough
         && let Err(error) = reserve(directory, SIZE.min(space.total / PART))
     {
         tracing::debug!(%error, "no space can be reserved for a start on a full disk");

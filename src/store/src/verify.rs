@@ -10,20 +10,20 @@ use tandem_wal::{BadPlace, Report, WalError, log_id, verify as verify_journal};
 
 use super::{
     Location, Options, StoreOpenError,
-    digests::{Loading, load},
+    digests::{DigestReader, load},
     directory::Directory,
     head::Head,
     journaled::{checkpoint_key, log_key, sessions_in},
     names::record,
     open::{is_of_earlier_version, is_without_journal, journal_path, open_journal_of, open_rows, own_number},
-    opened::Opened,
+    open_engine::OpenEngine,
     rows::{Rows, in_pages},
-    seal::all_sealed,
+    seal::Seals,
 };
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Verified {
+pub struct VerifyReport {
     /// Rows in the engine.
     pub rows: u64,
     /// The last group whose rows are all in the engine.
@@ -35,7 +35,7 @@ pub struct Verified {
 }
 
 /// As [`verify_reporting`], without progress.
-pub fn verify(location: &Location, options: &Options) -> Result<Verified, StoreOpenError> {
+pub fn verify(location: &Location, options: &Options) -> Result<VerifyReport, StoreOpenError> {
     verify_reporting(location, options, &mut |_| {})
 }
 
@@ -47,12 +47,12 @@ pub fn verify_reporting(
     location: &Location,
     options: &Options,
     progress: &mut dyn FnMut(u64),
-) -> Result<Verified, StoreOpenError> {
+) -> Result<VerifyReport, StoreOpenError> {
     if !Directory::holds_store(&location.path) {
         return Err(StoreOpenError::Absent { path: location.path.clone(), engine: location.engine });
     }
     let directory = Directory::lock(&location.path)?;
-    let mut found = Verified::default();
+    let mut found = VerifyReport::default();
     let options = &Options { check_engine: true, ..options.clone() };
     let loading = load(&location.path);
     let engine = match open_rows(location, directory, options) {
@@ -80,9 +80,9 @@ pub fn verify_reporting(
 fn look_at_digests(
     location: &Location,
     options: &Options,
-    rows: Opened,
-    loading: Loading,
-    found: &mut Verified,
+    rows: OpenEngine,
+    loading: DigestReader,
+    found: &mut VerifyReport,
 ) -> Result<(), StoreOpenError> {
     if !found.journal.bad.is_empty() || is_of_earlier_version(location, &rows)? {
         rows.close();
@@ -120,8 +120,8 @@ fn look_at_digests(
 /// Returns the journal's id, if there is a journal.
 fn look_at_rows(
     location: &Location,
-    rows: &Opened,
-    found: &mut Verified,
+    rows: &OpenEngine,
+    found: &mut VerifyReport,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Option<u64>, StoreOpenError> {
     let file = || Directory::database_at(&location.path, location.engine);
@@ -151,20 +151,20 @@ pub(super) fn verify_rows(
     rows: &dyn Rows,
     name: &str,
     progress: &mut dyn FnMut(u64),
-) -> Result<Verified, StoreOpenError> {
-    let mut found = Verified::default();
+) -> Result<VerifyReport, StoreOpenError> {
+    let mut found = VerifyReport::default();
     if let Err(error) = look_at_all(rows, &mut found, progress) {
         found.bad.push(format!("{name}: it cannot be read any further: {}", error.text()));
     }
     Ok(found)
 }
 
-fn look_at_all(rows: &dyn Rows, found: &mut Verified, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
-    let all_sealed = rows.get(&all_sealed())?.is_some();
+fn look_at_all(rows: &dyn Rows, found: &mut VerifyReport, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
+    let seals = Seals::of(rows)?;
     in_pages(rows, b"", identity, |page| {
         for (key, stored) in page {
             found.rows += 1;
-            if rows.sealing().unseal(&key, stored, all_sealed).is_err() {
+            if rows.row_coding().decode(&key, stored, seals).is_err() {
                 found.bad.push(format!("{}: its checksum is wrong", record(&key)));
             }
         }
@@ -177,7 +177,7 @@ fn look_at_journal(
     location: &Location,
     options: &Options,
     log: u64,
-    found: &mut Verified,
+    found: &mut VerifyReport,
 ) -> Result<(), StoreOpenError> {
     let path = journal_path(location);
     match verify_journal(&*options.wal_disk(), &path, log, found.checkpoint) {
@@ -188,7 +188,7 @@ fn look_at_journal(
         }
         Err(error) => return Err(StoreOpenError::Journal { path: location.path.clone(), error }),
     }
-    found.bad.extend(found.journal.bad.iter().map(told));
+    found.bad.extend(found.journal.bad.iter().map(describe_damage));
     let Report { first, last, .. } = found.journal;
     if let Some(first) = first.filter(|first| *first > found.checkpoint + 1) {
         let needed = found.checkpoint + 1;
@@ -209,7 +209,7 @@ fn look_at_journal(
 }
 
 /// Names the sessions of a damaged group, as far as the group can be read.
-pub(super) fn told(bad: &BadPlace) -> String {
+pub(super) fn describe_damage(bad: &BadPlace) -> String {
     let sessions = bad.payload.as_deref().map(sessions_in).unwrap_or_default();
     let names: Vec<_> = sessions.iter().map(ToString::to_string).collect();
     if names.is_empty() { bad.to_string() } else { format!("{bad}; it has events of sessions {}", names.join(", ")) }

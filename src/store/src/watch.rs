@@ -13,19 +13,19 @@ use std::{
 use parking_lot::Mutex;
 use tandem_actors::{journal::Journal, ports::Commit};
 
-use super::{Left, Location, Space, room::Room};
+use super::{Location, RoomLeft, Space, room::Room};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ASK_EVERY: Duration = Duration::from_millis(250);
 const MIB: u64 = 1 << 20;
 
 /// A thread that repeats a task until this is dropped.
-struct Repeated {
+struct RepeatingThread {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Repeated {
+impl RepeatingThread {
     fn start(name: &str, every: Duration, mut work: impl FnMut() + Send + 'static) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -40,8 +40,8 @@ impl Repeated {
     }
 }
 
-impl Drop for Repeated {
-    /// Does not wait for the thread, which a stalled disk may hold.
+impl Drop for RepeatingThread {
+    /// Does not wait for the thread, which may hang on a stalled disk.
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
@@ -53,7 +53,7 @@ impl Drop for Repeated {
 /// Watches the room on the disk, and that the database is still where it was.
 pub struct DiskWatch {
     space: Arc<Mutex<Option<Space>>>,
-    _thread: Repeated,
+    _thread: RepeatingThread,
 }
 
 impl DiskWatch {
@@ -64,9 +64,9 @@ impl DiskWatch {
     pub fn start(location: &Location, min_free: u64, journal: Journal) -> std::io::Result<Self> {
         let space = Arc::new(Mutex::new(None));
         let mut look =
-            Look { room: Room::new(&location.path, min_free), journal, space: space.clone(), told: Left::Enough };
+            Look { room: Room::new(&location.path, min_free), journal, space: space.clone(), told: RoomLeft::Enough };
         look.at_the_disk();
-        let thread = Repeated::start("store-disk", LOOK_EVERY, move || look.at_the_disk())?;
+        let thread = RepeatingThread::start("store-disk", LOOK_EVERY, move || look.at_the_disk())?;
         Ok(Self { space, _thread: thread })
     }
 
@@ -80,12 +80,12 @@ struct Look {
     room: Room,
     journal: Journal,
     space: Arc<Mutex<Option<Space>>>,
-    told: Left,
+    told: RoomLeft,
 }
 
 impl Look {
     fn at_the_disk(&mut self) {
-        let space = self.room.look().ok();
+        let space = self.room.measure().ok();
         if let Some(space) = space {
             metrics::gauge!("tandem_store_free_bytes").set(space.free as f64);
             metrics::gauge!("tandem_store_min_free_bytes").set(space.floor as f64);
@@ -102,13 +102,13 @@ impl Look {
     fn heed(&mut self, space: Space) {
         let left = space.left();
         let (free_mib, floor_mib) = (space.free / MIB, space.floor / MIB);
-        if left == Left::Nothing {
+        if left == RoomLeft::Nothing {
             self.journal.set_no_room(true);
         } else if space.has_room_again() {
             self.journal.set_no_room(false);
         }
         let left = if self.journal.obstacle() == Some(tandem_actors::journal::Obstacle::NoRoom) {
-            Left::Nothing
+            RoomLeft::Nothing
         } else {
             left
         };
@@ -116,13 +116,13 @@ impl Look {
             return;
         }
         match left {
-            Left::Nothing => tracing::error!(
+            RoomLeft::Nothing => tracing::error!(
                 free_mib,
                 floor_mib,
                 "the disk is almost full: nothing is written until there is room again; what is stored can be read"
             ),
-            Left::Little => tracing::warn!(free_mib, floor_mib, "little space is left on the disk; free some"),
-            Left::Enough => tracing::info!(free_mib, "there is enough space on the disk again"),
+            RoomLeft::Little => tracing::warn!(free_mib, floor_mib, "little space is left on the disk; free some"),
+            RoomLeft::Enough => tracing::info!(free_mib, "there is enough space on the disk again"),
         }
         self.told = left;
     }
@@ -130,7 +130,7 @@ impl Look {
 
 /// Shows a database that this node lives, while it has nothing to write.
 pub struct DatabaseWatch {
-    _thread: Repeated,
+    _thread: RepeatingThread,
 }
 
 impl DatabaseWatch {
@@ -143,13 +143,13 @@ impl DatabaseWatch {
                 journal.append(Commit { fence: None, changes: Vec::new() }, Box::new(|_| ()));
             }
         };
-        Ok(Self { _thread: Repeated::start("store-database", LOOK_EVERY, renew)? })
+        Ok(Self { _thread: RepeatingThread::start("store-database", LOOK_EVERY, renew)? })
     }
 }
 
 /// Watches that writes return.
 pub struct StallWatch {
-    _thread: Repeated,
+    _thread: RepeatingThread,
 }
 
 impl StallWatch {
@@ -170,6 +170,6 @@ impl StallWatch {
             }
             longest = stalled;
         };
-        Ok(Self { _thread: Repeated::start("store-stall", ASK_EVERY, ask)? })
+        Ok(Self { _thread: RepeatingThread::start("store-stall", ASK_EVERY, ask)? })
     }
 }

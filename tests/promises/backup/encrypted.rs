@@ -30,7 +30,7 @@ async fn a_backup_of_an_encrypted_store_shows_nothing_and_each_is_restored_with_
     let both = both.back_at(&server);
     both.anna.need(WORDS[1], "MEANING").await.created();
     back_up(server.data(), place.path()).await;
-    eventually("all rows sealed anew", || async {
+    eventually("all rows encrypted again", || async {
         look(&both).await;
         // What the last backup does not have is kept for the next one.
         back_up(server.data(), place.path()).await;

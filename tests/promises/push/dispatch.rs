@@ -264,7 +264,7 @@ async fn an_unregistered_device_is_retired_by_ticket_or_receipt() {
 #[tokio::test]
 async fn receipts_are_asked_for_by_schedule_across_a_restart_and_given_up_after_a_day() {
     let mut rig = one_push().await;
-    rig.expo.set(tandem::push::fake_expo::Settings {
+    rig.expo.set(tandem::push::fake_expo::FakeExpoSettings {
         receipt_delay: Duration::from_secs(10 * 24 * 3600),
         ..Default::default()
     });

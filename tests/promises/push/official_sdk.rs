@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tandem::push::{
     config::Text,
-    fake_expo::{DeviceSetup, FakeExpo, Fault, FaultKind, ProjectSetup, Settings},
+    fake_expo::{DeviceSetup, FakeExpo, FakeExpoSettings, Fault, FaultKind, ProjectSetup},
 };
 use tandem::secret::Secret;
 
@@ -137,7 +137,7 @@ fn scenarios() -> Vec<Scenario> {
 }
 
 fn prepare(expo: &FakeExpo, scenario: &Scenario) {
-    expo.set(Settings { receipt_delay: Duration::ZERO, rate: 100_000, ..Settings::default() });
+    expo.set(FakeExpoSettings { receipt_delay: Duration::ZERO, rate: 100_000, ..FakeExpoSettings::default() });
     expo.set_device(&token(1), scenario.first.clone());
     expo.set_device(&token(2), scenario.second.clone());
     let project = ProjectSetup { access_token: scenario.wanted_token.map(Into::into), ..ProjectSetup::default() };

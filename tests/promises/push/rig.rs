@@ -10,14 +10,14 @@ use std::{
 use parking_lot::Mutex;
 use tandem::push::{
     Device, Devices, ExplainedPush, Platform, PushSettings, Pusher, Registration, explain,
-    fake_expo::{FakeExpo, Settings},
+    fake_expo::{FakeExpo, FakeExpoSettings},
 };
 use tandem_actors::{
     domain::{
         ids::{Seq, SessionId, UserId},
         time::Timestamp,
     },
-    journal::{Journal, Limits},
+    journal::{Journal, QueueLimits},
     keys::{self},
     ports::{BoxFuture, Change, Clock, Push as _, PushCheck, PushVerdict},
     records::{self, PushJob},
@@ -83,7 +83,7 @@ pub fn quick(url: &str) -> PushSettings {
 }
 
 pub fn journal(store: Arc<MemoryStore>) -> Journal {
-    Journal::start(store, Limits::default(), |error| panic!("{error}")).unwrap().0
+    Journal::start(store, QueueLimits::default(), |error| panic!("{error}")).unwrap().0
 }
 
 impl Rig {
@@ -93,7 +93,7 @@ impl Rig {
 
     pub async fn with(adjust: impl FnOnce(&mut PushSettings)) -> Self {
         let expo = FakeExpo::start("127.0.0.1:0").await.unwrap();
-        expo.set(Settings { receipt_delay: Duration::ZERO, rate: 100_000, ..Settings::default() });
+        expo.set(FakeExpoSettings { receipt_delay: Duration::ZERO, rate: 100_000, ..FakeExpoSettings::default() });
         let mut config = quick(&expo.url);
         adjust(&mut config);
         let store = Arc::new(MemoryStore::default());
@@ -199,7 +199,7 @@ impl Rig {
         reach.find(&token.parse::<tandem::push::PushToken>().unwrap().device_id()).cloned()
     }
 
-    pub fn sends(&self) -> Vec<tandem::push::fake_expo::Seen> {
+    pub fn sends(&self) -> Vec<tandem::push::fake_expo::SeenRequest> {
         self.expo.requests().into_iter().filter(|seen| seen.path.ends_with("/send")).collect()
     }
 }

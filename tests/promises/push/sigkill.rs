@@ -10,7 +10,7 @@ use std::{
 
 use tandem::push::{
     Devices, Platform, PushSettings, Pusher, Registration, explain,
-    fake_expo::{DeviceSetup, FakeExpo, Fault, FaultKind, Route, Settings},
+    fake_expo::{DeviceSetup, FakeExpo, FakeExpoSettings, Fault, FaultKind, Route},
     rows,
 };
 use tandem_actors::{
@@ -55,7 +55,11 @@ fn misbehave(expo: &FakeExpo) {
         expo.fault(Fault::sometimes(kind, probability));
     }
     expo.fault(Fault::sometimes(FaultKind::ErrorBefore { status: 500 }, 0.2).on(Route::Receipts));
-    expo.set(Settings { receipt_delay: Duration::from_millis(300), rate: 100_000, ..Settings::default() });
+    expo.set(FakeExpoSettings {
+        receipt_delay: Duration::from_millis(300),
+        rate: 100_000,
+        ..FakeExpoSettings::default()
+    });
     for number in (0..PUSHES).step_by(100) {
         expo.set_device(&token(number), DeviceSetup { registered: false, ..DeviceSetup::default() });
         let refused = DeviceSetup { receipt: Some("DeviceNotRegistered".into()), ..DeviceSetup::default() };

@@ -14,7 +14,7 @@ use tandem::push::{
 use tandem::push::{PushToken, explain};
 use tandem_actors::{
     domain::time::Timestamp,
-    journal::{Journal, Limits, Taken, Writer},
+    journal::{Journal, NextGroup, QueueLimits, Writer},
     ports::{BoxFuture, Clock, Store, Uptime},
 };
 use tandem_testing::MemoryStore;
@@ -68,9 +68,9 @@ struct Rig {
 async fn write(mut writer: Writer, arrived: Arc<Notify>, pause: impl Fn() -> Duration) {
     loop {
         match writer.take() {
-            Taken::Nothing => arrived.notified().await,
-            Taken::Closed => return,
-            Taken::Group => {
+            NextGroup::Nothing => arrived.notified().await,
+            NextGroup::Closed => return,
+            NextGroup::Group => {
                 sleep(pause()).await;
                 writer.write().unwrap();
             }
@@ -84,7 +84,7 @@ impl Rig {
         let (store, service) = (Arc::new(MemoryStore::default()), Arc::new(Mute::default()));
         let arrived = Arc::new(Notify::new());
         let bell = arrived.clone();
-        let (journal, writer) = Journal::stepped(store.clone(), Limits::default(), move || bell.notify_one());
+        let (journal, writer) = Journal::stepped(store.clone(), QueueLimits::default(), move || bell.notify_one());
         let clock: Arc<dyn Clock> = Arc::new(SimulatedClock(Instant::now()));
         let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), 10).unwrap();
         let (watched, sent) = (store.clone(), service.clone());

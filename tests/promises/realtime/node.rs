@@ -9,12 +9,12 @@ use actix_web::{App, HttpServer};
 use parking_lot::Mutex;
 use tandem::realtime::{
     channels::ChannelNames,
-    embedded::{Embedded, Scope},
+    embedded::{EmbeddedEndpoint, Scope},
 };
-use tandem_ably::{Capability, Config, Key};
+use tandem_ably::{ApiKey, Capability, Config};
 use tandem_actors::{
     domain::ids::{Seq, SessionId, UserId},
-    journal::{Journal, Limits},
+    journal::{Journal, QueueLimits},
     ports::{PresenceChange, PresenceSink, Store},
 };
 pub use tandem_testing::{MemoryStore, WallClock};
@@ -43,7 +43,7 @@ impl PresenceSink for Heard {
 
 pub struct Node {
     pub url: String,
-    pub embedded: Embedded,
+    pub embedded: EmbeddedEndpoint,
     pub heard: Arc<Heard>,
     server: actix_web::dev::ServerHandle,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -57,14 +57,14 @@ impl Node {
     pub fn start_on(config: Config, store: Arc<dyn Store>, port: u16) -> Node {
         // For the HTTP client of the tests. A second call has no effect.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let (journal, _) = Journal::start(store.clone(), Limits::default(), |error| panic!("{error}")).unwrap();
+        let (journal, _) = Journal::start(store.clone(), QueueLimits::default(), |error| panic!("{error}")).unwrap();
         let capability = Capability::everything();
-        let mut main = Key::new(KEY_NAME, KEY_SECRET, capability.clone());
+        let mut main = ApiKey::new(KEY_NAME, KEY_SECRET, capability.clone());
         main.revocable_tokens = true;
-        let keys = vec![main, Key::new(OTHER_KEY_NAME, KEY_SECRET, capability)];
+        let keys = vec![main, ApiKey::new(OTHER_KEY_NAME, KEY_SECRET, capability)];
         let scope = Scope { client_publish: true, resolved_for: Duration::from_secs(3600) };
         let clock = Arc::new(WallClock);
-        let embedded = Embedded::new(config, ChannelNames::default(), scope, keys, clock, store, journal);
+        let embedded = EmbeddedEndpoint::new(config, ChannelNames::default(), scope, keys, clock, store, journal);
         let heard = Arc::new(Heard::default());
         embedded.report_to(heard.clone());
         let (told, tell) = mpsc::channel();

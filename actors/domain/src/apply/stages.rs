@@ -1,7 +1,7 @@
 //! How partners move through the stages, and how the session ends.
 
 use crate::{
-    app::Client,
+    app::AppClient,
     member::Member,
     session::Session,
     side::Side,
@@ -38,7 +38,7 @@ impl Session {
 impl Member {
     pub(super) fn notice_app(&mut self, june: bool, at: Timestamp) {
         let since = self.client.map_or(at, |client| client.since);
-        self.client = Some(Client { since, june: june || self.is_june() });
+        self.client = Some(AppClient { since, june: june || self.is_june() });
     }
 
     pub(super) fn satisfy(&mut self, stage: Stage, at: Timestamp) {

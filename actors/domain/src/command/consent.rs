@@ -120,7 +120,7 @@ impl Member {
                 self.stage() == Stage::NeedMapping && !self.needs.consent_stands() && self.needs.any_confirmed()
             }
         };
-        let is_decided = |record: &ConsentRecord| !record.granted || record.stands();
+        let is_decided = |record: &ConsentRecord| !record.granted || record.is_in_force();
         is_prepared && !self.consents.decided(kind, self.consent_version(kind)).is_some_and(is_decided)
     }
 

@@ -15,5 +15,5 @@ pub(crate) use gate::Gate;
 pub use gates::BlockedReason;
 pub(crate) use gates::PARTNER_READY;
 pub(crate) use gates::{Blocked, Gates};
-pub use listed::Listed;
+pub use listed::ListEntry;
 pub(crate) use submissions::Submission;

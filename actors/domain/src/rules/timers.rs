@@ -1,13 +1,14 @@
 //! The timers of a session.
 
 use crate::{
-    agreement::Agreement, context::Settings, session::Session, stage::SessionStatus, time::Timestamp, timer::Timer,
+    agreement::Agreement, context::DomainSettings, session::Session, stage::SessionStatus, time::Timestamp,
+    timer::Timer,
 };
 
 impl Session {
     /// The timers and their times. They can change with every event. The idle timer moves with each event, so a caller
     /// may keep an older row of it and ask again when it fires.
-    pub fn timers(&self, settings: &Settings) -> Vec<(Timer, Timestamp)> {
+    pub fn timers(&self, settings: &DomainSettings) -> Vec<(Timer, Timestamp)> {
         let mut timers = Vec::new();
         if self.status == SessionStatus::Invited && !self.invitation.expired {
             timers.push((Timer::InvitationExpiry, self.invitation.expires_at));

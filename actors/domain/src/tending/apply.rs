@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CheckIn, Cycle, CycleResult, CycleStatus, EXTEND_BY, Entry, EntryKind, EntryStatus, Note, Outcome, RESPONSE_WITHIN,
-    Reminder, ReminderStatus, Response, ResponseStatus, TakenCheckIn, Tending, TendingEvent, cycle::outcome_in,
+    CheckIn, Cycle, CycleOutcome, CycleResult, CycleStatus, EXTEND_BY, EntryKind, EntryStatus, Note, RESPONSE_WITHIN,
+    Reminder, ReminderStatus, Response, ResponseStatus, TakenCheckIn, Tending, TendingEntry, TendingEvent,
+    cycle::outcome_in,
 };
 use crate::{
     ids::{CycleId, NoteId, TendingEntryId},
@@ -13,7 +14,7 @@ use crate::{
     time::Timestamp,
 };
 
-impl Entry {
+impl TendingEntry {
     fn new(id: TendingEntryId, kind: EntryKind, at: Timestamp) -> Self {
         Self {
             id,
@@ -33,20 +34,20 @@ impl Entry {
         }
     }
 
-    fn conclude(&mut self, outcome: Outcome, next: Timestamp, at: Timestamp) {
+    fn conclude(&mut self, outcome: CycleOutcome, next: Timestamp, at: Timestamp) {
         match outcome {
-            Outcome::Done => {
+            CycleOutcome::Done => {
                 self.status = EntryStatus::Completed;
                 self.completed_at = Some(at);
             }
-            Outcome::Again => {
+            CycleOutcome::Again => {
                 self.status = EntryStatus::Scheduled;
                 self.scheduled_for = Some(next);
                 self.opened_at = None;
                 self.quiet = false;
                 self.responses.clear();
             }
-            Outcome::Held => {}
+            CycleOutcome::Held => {}
         }
         self.updated_at = at;
     }
@@ -58,7 +59,7 @@ impl Tending {
         match tending {
             TendingEvent::Scheduled { entries } => {
                 for scheduled in entries {
-                    let mut entry = Entry::new(scheduled.id.clone(), EntryKind::SharedAgreement, at);
+                    let mut entry = TendingEntry::new(scheduled.id.clone(), EntryKind::SharedAgreement, at);
                     entry.agreement = Some(scheduled.agreement.clone());
                     entry.scheduled_for = Some(scheduled.at);
                     entry.quiet = scheduled.quiet;
@@ -109,7 +110,7 @@ impl Tending {
         }
     }
 
-    fn entry_mut(&mut self, id: &TendingEntryId) -> Option<&mut Entry> {
+    fn entry_mut(&mut self, id: &TendingEntryId) -> Option<&mut TendingEntry> {
         self.entries.iter_mut().find(|entry| entry.id == *id)
     }
 
@@ -122,7 +123,7 @@ impl Tending {
 
     fn reenter(&mut self, id: &TendingEntryId, side: Option<Side>, intent: Option<&PrivateText>, at: Timestamp) {
         let Some(owner) = side else { return };
-        let mut entry = Entry::new(id.clone(), EntryKind::Reentry, at);
+        let mut entry = TendingEntry::new(id.clone(), EntryKind::Reentry, at);
         entry.owner = Some(owner);
         entry.status = EntryStatus::Open;
         entry.opened_at = Some(at);
@@ -154,7 +155,7 @@ impl Tending {
                 entry.updated_at = at;
                 shared.push(entry.id.clone());
             } else {
-                entry.conclude(Outcome::of(check_in, &entry.id), at + EXTEND_BY, at);
+                entry.conclude(CycleOutcome::of(check_in, &entry.id), at + EXTEND_BY, at);
             }
         }
         if let Some(id) = cycle {

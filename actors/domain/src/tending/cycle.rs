@@ -33,7 +33,7 @@ impl Cycle {
 
 /// The effect of check-ins on one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum CycleOutcome {
     /// The entry is completed.
     Done,
     /// The entry is scheduled anew.
@@ -42,16 +42,18 @@ pub(crate) enum Outcome {
     Held,
 }
 
-impl Outcome {
+impl CycleOutcome {
     /// The effect of one partner's check-in on an entry.
-    pub(crate) fn of(check_in: &CheckIn, entry: &TendingEntryId) -> Outcome {
+    pub(crate) fn of(check_in: &CheckIn, entry: &TendingEntryId) -> CycleOutcome {
         match check_in.choice {
-            ContinueChoice::Extend => Outcome::Again,
+            ContinueChoice::Extend => CycleOutcome::Again,
             ContinueChoice::PartialClosure => match check_in.partial_closure.get(entry) {
-                Some(EntryResolution::Resolved) => Outcome::Done,
-                _ => Outcome::Again,
+                Some(EntryResolution::Resolved) => CycleOutcome::Done,
+                _ => CycleOutcome::Again,
             },
-            ContinueChoice::FullClosure | ContinueChoice::AnotherRound | ContinueChoice::NewProcess => Outcome::Done,
+            ContinueChoice::FullClosure | ContinueChoice::AnotherRound | ContinueChoice::NewProcess => {
+                CycleOutcome::Done
+            }
         }
     }
 }
@@ -71,14 +73,14 @@ pub(crate) fn result(check_ins: &[&CheckIn]) -> CycleResult {
 }
 
 /// The effect of a cycle on an entry. With partial closure an entry is done if all partners call it resolved.
-pub(crate) fn outcome_in(result: CycleResult, check_ins: &[CheckIn], entry: &TendingEntryId) -> Outcome {
+pub(crate) fn outcome_in(result: CycleResult, check_ins: &[CheckIn], entry: &TendingEntryId) -> CycleOutcome {
     match result {
-        CycleResult::Extended => Outcome::Again,
-        CycleResult::Completed => Outcome::Done,
-        CycleResult::Held => Outcome::Held,
+        CycleResult::Extended => CycleOutcome::Again,
+        CycleResult::Completed => CycleOutcome::Done,
+        CycleResult::Held => CycleOutcome::Held,
         CycleResult::PartlyCompleted => {
-            let is_done = check_ins.iter().all(|check_in| Outcome::of(check_in, entry) == Outcome::Done);
-            if is_done { Outcome::Done } else { Outcome::Again }
+            let is_done = check_ins.iter().all(|check_in| CycleOutcome::of(check_in, entry) == CycleOutcome::Done);
+            if is_done { CycleOutcome::Done } else { CycleOutcome::Again }
         }
     }
 }

@@ -10,7 +10,7 @@ mod names;
 use std::{collections::BTreeMap, time::Duration};
 
 pub(crate) use cycle::Cycle;
-pub(crate) use cycle::Outcome;
+pub(crate) use cycle::CycleOutcome;
 pub(crate) use cycle::result as result_of;
 pub use event::{ScheduledEntry, TendingEvent};
 pub(crate) use names::*;
@@ -38,7 +38,7 @@ pub(crate) struct Response {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct TendingEntry {
     pub(crate) id: TendingEntryId,
     pub(crate) kind: EntryKind,
     pub(crate) agreement: Option<AgreementId>,
@@ -59,7 +59,7 @@ pub(crate) struct Entry {
     pub(crate) responses: BTreeMap<Side, Response>,
 }
 
-impl Entry {
+impl TendingEntry {
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.status, EntryStatus::Open | EntryStatus::Partial)
     }
@@ -195,7 +195,7 @@ pub(crate) struct TakenCheckIn {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Tending {
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<TendingEntry>,
     pub(crate) cycles: Vec<Cycle>,
     pub(crate) check_ins: Vec<TakenCheckIn>,
     pub(crate) notes: Vec<Note>,
@@ -207,12 +207,12 @@ impl Tending {
         self.entries.is_empty() && self.notes.is_empty()
     }
 
-    pub(crate) fn find(&self, id: &TendingEntryId) -> Option<&Entry> {
+    pub(crate) fn find(&self, id: &TendingEntryId) -> Option<&TendingEntry> {
         self.entries.iter().find(|entry| entry.id == *id)
     }
 
     /// The entries that a partner can check in on now.
-    pub(crate) fn open_for(&self, side: Side) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn open_for(&self, side: Side) -> impl Iterator<Item = &TendingEntry> {
         self.entries.iter().filter(move |entry| entry.is_open() && entry.belongs_to(side))
     }
 

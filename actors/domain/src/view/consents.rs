@@ -194,7 +194,7 @@ impl Viewer<'_> {
             source_user_id: self.me.id.clone(),
             transformed_content: text,
             consented_at: record.decided_at,
-            consent_active: record.stands(),
+            consent_active: record.is_in_force(),
         }
     }
 

@@ -132,7 +132,7 @@ impl Viewer<'_> {
 
     fn attempt_view(&self, author: &Member, attempt: &Attempt, other_shares: bool) -> Option<AttemptView> {
         let parts = [b"attempt".as_slice(), self.session.id.as_str().as_bytes(), author.id.as_str().as_bytes()];
-        let consent = author.consents.standing(ConsentKind::Empathy);
+        let consent = author.consents.in_force(ConsentKind::Empathy);
         let verdict = author.empathy.verdict.as_ref().filter(|verdict| verdict.validated);
         Some(AttemptView {
             id: ids::derived(&parts),

@@ -52,7 +52,7 @@ pub use tending::{CheckedIn, NoteAnswer, TendingEntryAnswer, TendingHistory, Ten
 
 use crate::{
     command::Command,
-    context::Settings,
+    context::DomainSettings,
     event::Event,
     ids::{Seq, UserId},
     member::Member,
@@ -183,11 +183,11 @@ pub(super) struct Viewer<'a> {
     me: &'a Member,
     partner: Option<&'a Member>,
     now: Timestamp,
-    settings: &'a Settings,
+    settings: &'a DomainSettings,
 }
 
 impl<'a> Viewer<'a> {
-    fn new(session: &'a Session, side: Side, now: Timestamp, settings: &'a Settings) -> Option<Self> {
+    fn new(session: &'a Session, side: Side, now: Timestamp, settings: &'a DomainSettings) -> Option<Self> {
         let me = session.member(side)?;
         Some(Self { session, side, me, partner: session.member(side.other()), now, settings })
     }
@@ -200,7 +200,7 @@ pub fn answer(
     user: &UserId,
     command: &Command,
     now: Timestamp,
-    settings: &Settings,
+    settings: &DomainSettings,
 ) -> Answer {
     if matches!(command, Command::DeclineInvitation) {
         return Answer::InvitationDeclined(InvitationDeclined::of(session, now));
@@ -264,7 +264,7 @@ pub fn answer_again(
     user: &UserId,
     command: &Command,
     now: Timestamp,
-    settings: &Settings,
+    settings: &DomainSettings,
 ) -> Result<Answer, Rejection> {
     if !session.is_member(user) && !matches!(command, Command::DeclineInvitation) {
         return Err(Rejection::no_such_session());
@@ -273,7 +273,7 @@ pub fn answer_again(
 }
 
 /// The answer to a creation. `session` is the state after its first events.
-pub fn created(session: &Session, user: &UserId, now: Timestamp, settings: &Settings) -> Option<Answer> {
+pub fn created(session: &Session, user: &UserId, now: Timestamp, settings: &DomainSettings) -> Option<Answer> {
     let viewer = Viewer::new(session, session.side(user)?, now, settings)?;
     Some(Answer::SessionCreated(Box::new(viewer.session_created())))
 }
@@ -284,7 +284,7 @@ pub fn query(
     user: Option<&UserId>,
     query: &Query,
     now: Timestamp,
-    settings: &Settings,
+    settings: &DomainSettings,
 ) -> Result<Answer, Rejection> {
     if *query == Query::PublicInvitation {
         return PublicInvitationEnvelope::of(session, now).map(Answer::PublicInvitation);

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tandem_domain::{
-    Code, Command, Event, EventBody, Query, Session, Settings,
+    Code, Command, DomainSettings, Event, EventBody, Query, Session,
     app::{AppMode, AppSettings, Marker},
     command::*,
     stage::SessionStatus,
@@ -16,7 +16,7 @@ fn stage(world: &World, who: &str) -> Value {
 }
 
 fn of_mode(mode: AppMode) -> World {
-    let settings = Settings { app: AppSettings { mode, ..Default::default() }, ..Default::default() };
+    let settings = DomainSettings { app: AppSettings { mode, ..Default::default() }, ..Default::default() };
     World::create_with(json!({ "inviteName": "Benny", "context": "the kitchen" }), settings)
 }
 
@@ -141,7 +141,7 @@ fn calls_that_only_the_app_makes_mark_a_member_once() {
         parse::<InvitationMessageRequest>(json!({ "message": "please come" })).unwrap(),
     ] {
         for (mode, expected) in [(AppMode::Auto, 1), (AppMode::Off, 0)] {
-            let settings = Settings { app: AppSettings { mode, ..Default::default() }, ..Default::default() };
+            let settings = DomainSettings { app: AppSettings { mode, ..Default::default() }, ..Default::default() };
             let mut world = World::create_with(json!({ "inviteName": "Benny", "draft": true }), settings);
             world.ok(ANN, command.clone());
             let marks = world.log.iter().filter(|event| matches!(event.body, EventBody::AppNoticed { .. })).count();
@@ -224,7 +224,8 @@ fn only_the_creator_sees_the_texts_until_they_are_confirmed() {
 
     let plain = World::create(json!({ "inviteName": "Benny" }));
     assert_eq!(seen(&plain, ANN)["topicFrame"], AppSettings::default().topic);
-    let settings = Settings { app: AppSettings { topic: String::new(), ..Default::default() }, ..Default::default() };
+    let settings =
+        DomainSettings { app: AppSettings { topic: String::new(), ..Default::default() }, ..Default::default() };
     let mut waiting = World::create_with(json!({ "inviteName": "Benny", "draft": true }), settings);
     assert_eq!(waiting.code(ANN, Command::ConfirmTopicFrame), Code::ValidationError);
     waiting.post::<WriteInvitationRequest>(ANN, json!({ "topicFrame": "the cellar" }));

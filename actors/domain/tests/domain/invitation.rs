@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 use tandem_domain::{
-    Code, Command, Context, CreateSession, Query, Session, Settings, Timer, command::*, stage::SessionStatus, view,
+    Code, Command, Context, CreateSession, DomainSettings, Query, Session, Timer, command::*, stage::SessionStatus,
+    view,
 };
 
 use crate::world::*;
@@ -87,7 +88,7 @@ fn only_the_invited_person_can_accept() {
 fn inviting_oneself_is_refused() {
     let create: CreateSession =
         serde_json::from_value::<CreateSessionRequest>(json!({ "personId": ANN })).unwrap().try_into().unwrap();
-    let (ids, settings) = (Counter::default(), Settings::default());
+    let (ids, settings) = (Counter::default(), DomainSettings::default());
     let ctx = Context { by: caller(ANN), now: Default::default(), ids: &ids, settings: &settings };
     assert_eq!(
         Session::create("csessionundertest".parse().expect("an id"), &create, &ctx).unwrap_err().code,

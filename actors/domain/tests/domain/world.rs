@@ -8,7 +8,7 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tandem_domain::{
-    Actor, Caller, Code, Command, Context, CreateSession, Event, Ids, Query, Rejection, Session, Settings, Timer,
+    Actor, Caller, Code, Command, Context, CreateSession, DomainSettings, Event, Ids, Query, Rejection, Session, Timer,
     app::{AppMode, AppSettings, Marker},
     command::*,
     ids::UserId,
@@ -62,15 +62,15 @@ pub struct World {
     pub log: Vec<Event>,
     pub now: Timestamp,
     pub ids: Counter,
-    pub settings: Settings,
+    pub settings: DomainSettings,
 }
 
 impl World {
     pub fn create(body: Value) -> World {
-        World::create_with(body, Settings::default())
+        World::create_with(body, DomainSettings::default())
     }
 
-    pub fn create_with(body: Value, settings: Settings) -> World {
+    pub fn create_with(body: Value, settings: DomainSettings) -> World {
         let create: CreateSession =
             serde_json::from_value::<CreateSessionRequest>(body).unwrap().try_into().expect("a good request");
         let (ids, now) = (Counter::default(), Timestamp::from_millis(1_800_000_000_000));
@@ -95,7 +95,8 @@ impl World {
 
     /// Ann has invited Ben, who has accepted; both use the app.
     pub fn of_the_app() -> World {
-        let settings = Settings { app: AppSettings { mode: AppMode::On, ..Default::default() }, ..Default::default() };
+        let settings =
+            DomainSettings { app: AppSettings { mode: AppMode::On, ..Default::default() }, ..Default::default() };
         let mut world = World::create_with(json!({ "inviteName": "Benny", "context": "the context of ann" }), settings);
         world.post::<ConfirmInvitationRequest>(ANN, json!({}));
         world.ok(BEN, Command::AcceptInvitation);

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tandem_actors::{
-    IdempotencyKey, Refusal, Reply,
+    CommandReply, IdempotencyKey, Refusal,
     domain::{
         Caller, CreateSession, Query,
         command::CreateSessionRequest,
@@ -281,7 +281,7 @@ impl Client {
             2 => coordinator.events(&session, &self.user, 0, 50).await,
             _ => coordinator.query(&session, &self.user, query).await,
         };
-        let answer = answer.map(|data| Reply { created: false, data, replayed: false });
+        let answer = answer.map(|data| CommandReply { created: false, data, replayed: false });
         let outcome = outcome(answer);
         if looks {
             call.world.oracle.lock().looks(id, user, false);
@@ -300,9 +300,9 @@ fn key_of(number: u64, request: u8) -> IdempotencyKey {
     IdempotencyKey { digest, request: [request; 32] }
 }
 
-fn outcome(answer: Result<Reply, Refusal>) -> Outcome {
+fn outcome(answer: Result<CommandReply, Refusal>) -> Outcome {
     match answer {
-        Ok(Reply { created, data, replayed }) => Outcome::Done { data, created, replayed },
+        Ok(CommandReply { created, data, replayed }) => Outcome::Done { data, created, replayed },
         Err(Refusal::Rejected(rejection)) => Outcome::Rejected(rejection.code.as_str()),
         Err(Refusal::Unavailable { reason, .. }) => Outcome::Unavailable(reason),
         Err(Refusal::Internal(reason)) => Outcome::Internal(reason),

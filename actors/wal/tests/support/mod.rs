@@ -7,11 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use tandem_wal::{Config, Recovered, Wal, WalError, simulation::SimulatedDisk};
+use tandem_wal::{LogSizes, Recovery, Wal, WalError, simulation::SimulatedDisk};
 
 pub const LOG: u64 = 0x7a11_5eed_0000_0001;
 /// Small, so that there are many segments.
-pub const SMALL: Config = Config { segment: 16 << 10, most: 1 << 20, ready: 1 };
+pub const SMALL: LogSizes = LogSizes { segment: 16 << 10, most: 1 << 20, ready: 1 };
 
 pub fn directory() -> PathBuf {
     "/journal".into()
@@ -27,7 +27,7 @@ pub fn payload(group: u64) -> Vec<u8> {
 }
 
 /// Opens, and checks that the groups beyond `after` are what was written.
-pub fn open(disk: &SimulatedDisk, config: Config, after: u64) -> Result<(Wal, Recovered), WalError> {
+pub fn open(disk: &SimulatedDisk, config: LogSizes, after: u64) -> Result<(Wal, Recovery), WalError> {
     let mut expected = after;
     let opened = Wal::open(Arc::new(disk.clone()), &directory(), LOG, config, after, |group, bytes| {
         expected += 1;

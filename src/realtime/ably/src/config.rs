@@ -118,7 +118,7 @@ impl Config {
     ///
     /// # Errors
     /// The error names the setting and what would be right.
-    pub fn read_keys(&self) -> Result<Vec<crate::auth::Key>, InvalidConfig> {
+    pub fn read_keys(&self) -> Result<Vec<crate::auth::ApiKey>, InvalidConfig> {
         let problem = |setting, problem: String| InvalidConfig { setting, problem };
         if self.max_inbound_rate == 0 {
             return Err(problem("max_inbound_rate", "must be at least 1".into()));
@@ -146,13 +146,13 @@ impl Config {
                     problem("keys", format!("has for '{}' a wrong capability: {}", key.name, error.message))
                 })?,
             };
-            let mut read = crate::auth::Key::new(&key.name, &key.secret, capability);
+            let mut read = crate::auth::ApiKey::new(&key.name, &key.secret, capability);
             read.revocable_tokens = key.revocable_tokens;
             Ok(read)
         };
         if let [first, others @ ..] = self.keys.as_slice() {
-            let app = crate::auth::Key::app_id(&first.name);
-            if let Some(foreign) = others.iter().find(|key| crate::auth::Key::app_id(&key.name) != app) {
+            let app = crate::auth::ApiKey::app_id(&first.name);
+            if let Some(foreign) = others.iter().find(|key| crate::auth::ApiKey::app_id(&key.name) != app) {
                 let names = format!("'{}' and '{}'", first.name, foreign.name);
                 return Err(problem(
                     "keys",

@@ -58,7 +58,7 @@ mod time;
 
 pub use self::{
     application::{Application, ChannelBinding, EventRef, PresenceChange, Rights},
-    auth::{APP_NONCE_PREFIX, Capability, Key, hmac_sha256},
+    auth::{APP_NONCE_PREFIX, ApiKey, Capability, hmac_sha256},
     config::{Config, InvalidConfig, KeyConfig, Namespace},
     endpoint::{ChannelOverview, ConnectionOverview, CredentialsOverview, Endpoint, Overview, PendingWrite, StartPage},
     limits::LimitsConfig,

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     BackupError,
-    directory::{BackupDirectory, Written, sha256},
+    directory::{BackupDirectory, LockedDirectory, sha256},
     manifest::ChunkFile,
 };
 
@@ -27,7 +27,7 @@ pub(super) struct ChunkWriter {
 }
 
 impl ChunkWriter {
-    pub fn put(&mut self, to: &mut Written, key: &Key, stored: &Bytes) -> Result<(), BackupError> {
+    pub fn put(&mut self, to: &mut LockedDirectory, key: &Key, stored: &Bytes) -> Result<(), BackupError> {
         let ends = xxh3_64(key.as_bytes()) & ENDS == 0 && self.bytes.len() >= LEAST;
         if ends || self.bytes.len() >= MOST {
             self.end(to)?;
@@ -40,7 +40,7 @@ impl ChunkWriter {
         Ok(())
     }
 
-    pub fn end(&mut self, to: &mut Written) -> Result<(), BackupError> {
+    pub fn end(&mut self, to: &mut LockedDirectory) -> Result<(), BackupError> {
         if self.rows > 0 {
             let sha256 = sha256(&self.bytes);
             to.put(&to.directory.chunk(&sha256), &self.bytes)?;

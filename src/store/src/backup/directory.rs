@@ -30,7 +30,7 @@ pub(super) struct BackupDirectory {
 }
 
 /// A directory that this process alone writes to.
-pub(super) struct Written {
+pub(super) struct LockedDirectory {
     pub directory: BackupDirectory,
     /// Directories with new names.
     touched: BTreeSet<PathBuf>,
@@ -92,7 +92,7 @@ impl BackupDirectory {
     }
 
     /// Makes the directory, and locks it.
-    pub fn lock(&self) -> Result<Written, BackupError> {
+    pub fn lock(&self) -> Result<LockedDirectory, BackupError> {
         let make = |path: &Path| crate::create_directory(path).map_err(BackupError::at("make", path));
         make(&self.root)?;
         [MANIFESTS, CHUNKS, JOURNAL, SECRETS].iter().try_for_each(|name| make(&self.root.join(name)))?;
@@ -103,7 +103,7 @@ impl BackupDirectory {
             Err(TryLockError::WouldBlock) => return Err(BackupError::Busy { path: self.root.clone() }),
             Err(TryLockError::Error(source)) => return Err(BackupError::at("lock", &path)(source)),
         }
-        let written = Written { directory: self.clone(), touched: BTreeSet::new(), new_bytes: 0, _lock: lock };
+        let written = LockedDirectory { directory: self.clone(), touched: BTreeSet::new(), new_bytes: 0, _lock: lock };
         written.remove_where(|path| path.extension().is_some_and(|extension| extension == "unfinished"))?;
         Ok(written)
     }
@@ -129,8 +129,8 @@ fn files_in(directory: &Path) -> Result<Vec<PathBuf>, BackupError> {
     paths.map_err(BackupError::at("look into", directory))
 }
 
-impl Written {
-    /// Writes a file, unless it is there with this content.
+impl LockedDirectory {
+    /// Writes a file, unless the directory has it already.
     pub fn put(&mut self, path: &Path, content: &[u8]) -> Result<(), BackupError> {
         if fs::read(path).is_ok_and(|found| found == content) {
             // Its name may be new, from a backup that was cut off.

@@ -20,16 +20,18 @@ use bytes::Bytes;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
-use tandem_actors::{domain::time::Timestamp, keys::Key, ports::Change};
+use tandem_actors::{domain::time::Timestamp, keys::Key};
 
-use super::{BackupError, RestoreProgress, plan::Plan, restore::in_batches, rows::each_page, value::Ordered};
+use super::{
+    BackupError, RestoreProgress, plan::RestorePlan, restore::in_batches, rows::each_page, value::OrderedValue,
+};
 use crate::{
     Location, Options, StoreOpenError,
     digests::has_no_digest,
     directory::Directory,
     open::{SCHEMA, create},
     rows::PAGE,
-    seal::all_sealed,
+    seal::mark_all_sealed,
 };
 
 const VERSION: u32 = 1;
@@ -45,17 +47,17 @@ struct Header {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Row {
+pub(super) struct ExportedRow {
     key: String,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
-    value: Option<Ordered>,
+    value: Option<OrderedValue>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raw: Option<String>,
 }
 
-/// A null is a value, and not an absent one.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ordered>, D::Error> {
-    Ordered::deserialize(deserializer).map(Some)
+/// JSON's null is a value. `None` means that the field is absent.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OrderedValue>, D::Error> {
+    OrderedValue::deserialize(deserializer).map(Some)
 }
 
 #[derive(Serialize, Deserialize, PartialEq)]
@@ -76,7 +78,7 @@ pub enum ImportError {
     Store(#[from] StoreOpenError),
 }
 
-impl Plan {
+impl RestorePlan {
     /// Writes all rows as lines of JSON. Returns how many there are.
     ///
     /// # Errors
@@ -87,7 +89,7 @@ impl Plan {
         out: &mut dyn Write,
         progress: &mut dyn FnMut(RestoreProgress),
     ) -> Result<u64, BackupError> {
-        let sealing = self.sealing(options)?;
+        let coding = self.row_coding(options)?;
         let (mut sum, mut rows) = (Sha256::new(), 0);
         let failed = |source: io::Error| BackupError::at("write", Path::new("the export"))(source);
         let mut put = |line: Vec<u8>| {
@@ -102,9 +104,9 @@ impl Plan {
             position: self.position,
             created_at: self.manifest.created_at,
         }))?;
-        each_page(self, &sealing, |page| {
+        each_page(self, &coding, |page| {
             for (key, value) in page {
-                put(line(&Row::of(&key, &value)))?;
+                put(line(&ExportedRow::of(&key, &value)))?;
                 rows += 1;
             }
             progress(RestoreProgress { is_verifying: false, rows, total: self.manifest.rows });
@@ -120,9 +122,9 @@ pub(super) fn line(of: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(of).expect("its fields have forms in JSON")
 }
 
-impl Row {
+impl ExportedRow {
     pub fn of(key: &Key, value: &Bytes) -> Self {
-        let known = Ordered::of_messagepack(value);
+        let known = OrderedValue::of_messagepack(value);
         let raw = known.is_none().then(|| STANDARD.encode(value));
         Self { key: encoded(key), value: known, raw }
     }
@@ -184,7 +186,7 @@ pub fn import(
     create(to, &directory, options, |target| {
         let mut page = Vec::with_capacity(PAGE);
         let write = |page: &mut Vec<(Key, Bytes)>| {
-            for part in in_batches(&target.sealing(), std::mem::take(page), target.batch_bytes()) {
+            for part in in_batches(&target.row_coding(), std::mem::take(page), target.batch_bytes()) {
                 target.write(&part.iter().collect::<Vec<_>>()).map_err(BackupError::from)?;
             }
             Ok::<_, ImportError>(())
@@ -198,8 +200,7 @@ pub fn import(
             Ok(())
         })?;
         write(&mut page)?;
-        let sealed = Change::Put(all_sealed(), Bytes::from_static(&[1]));
-        target.write(&[&sealed]).map_err(|error| ImportError::from(BackupError::from(error)))
+        target.write(&[&mark_all_sealed()]).map_err(|error| ImportError::from(BackupError::from(error)))
     })?;
     directory.copy_ended();
     Ok(total)
@@ -235,7 +236,7 @@ fn each_row(file: &Path, mut take: impl FnMut(Key, Bytes, u64) -> Result<(), Imp
             let problem = "the lines before are not those that were exported: one is missing or changed";
             return if trailer == found { Ok(rows) } else { Err(wrong(number, problem)) };
         }
-        let row: Row = serde_json::from_slice(&line)
+        let row: ExportedRow = serde_json::from_slice(&line)
             .map_err(|_| wrong(number, "it must be a row, as {\"key\":…,\"value\":…}, or the last line"))?;
         let (key, value) = row.read().ok_or_else(|| {
             wrong(number, "a key has hexadecimal digits behind each %, and a row has a value or raw, which is base64")

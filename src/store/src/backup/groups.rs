@@ -14,24 +14,24 @@ use tandem_wal::{Keeper, WalError};
 
 use super::{
     BackupError,
-    directory::{BackupDirectory, Written},
+    directory::{BackupDirectory, LockedDirectory},
     manifest::GroupsFile,
 };
 use crate::{
-    journaled::{Journaled, time_of_group},
+    journaled::{JournaledStore, time_of_group},
     rows::Rows,
 };
 
 const HEADER: usize = 20;
 
-/// Counts and sums what is written.
-struct Summed<W> {
+/// Counts the written bytes and computes their hash.
+struct HashingWriter<W> {
     inner: W,
     sum: Sha256,
     bytes: u64,
 }
 
-impl<W: Write> Write for Summed<W> {
+impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.sum.update(&bytes[..written]);
@@ -46,17 +46,17 @@ impl<W: Write> Write for Summed<W> {
 
 /// Copies the groups beyond `after` up to `upto` out of the journal.
 pub(super) fn copy(
-    store: &Journaled,
+    store: &JournaledStore,
     log: &str,
     after: u64,
     upto: u64,
-    to: &mut Written,
+    to: &mut LockedDirectory,
 ) -> Result<GroupsFile, BackupError> {
     let file = format!("{log}-{:012}-{upto:012}.groups", after + 1);
     let path = to.directory.groups(&file);
     let (mut unread, mut summed) = (None, (0, String::new()));
     let written = to.write(&path, |file| {
-        let mut out = Summed { inner: BufWriter::new(file), sum: Sha256::new(), bytes: 0 };
+        let mut out = HashingWriter { inner: BufWriter::new(file), sum: Sha256::new(), bytes: 0 };
         let copied = copy_to(&mut out, store, after, upto);
         copied.unwrap_or_else(|error| {
             unread = Some(error);
@@ -73,12 +73,12 @@ pub(super) fn copy(
     Ok(GroupsFile { file, first: after + 1, last: upto, bytes, sha256 })
 }
 
-/// The outer error is the journal's, and the inner one that of `out`.
-fn copy_to(out: &mut dyn Write, store: &Journaled, after: u64, upto: u64) -> Result<io::Result<()>, WalError> {
-    let sealing = store.engine().engine.sealing();
+/// The outer error is the journal's. The inner error is that of `out`.
+fn copy_to(out: &mut dyn Write, store: &JournaledStore, after: u64, upto: u64) -> Result<io::Result<()>, WalError> {
+    let coding = store.engine().engine.row_coding();
     let mut written = Ok(());
     let read = store.keeper().read(after, upto, |group, record| {
-        let at = time_of_group(&sealing, store.log(), group, record);
+        let at = time_of_group(&coding, store.log(), group, record);
         put(out, group, at, record).map_err(|error| {
             let kind = error.kind();
             written = Err(error);
@@ -195,7 +195,7 @@ mod tests {
 
     /// The disk of the backup and that of the journal are different ones, and so is what helps.
     #[test]
-    fn a_full_disk_of_the_backup_is_not_told_as_a_fault_of_the_journal() {
+    fn a_full_disk_of_the_backup_is_not_reported_as_a_fault_of_the_journal() {
         let place = tempfile::tempdir().expect("a directory");
         let location = Location { engine: Engine::Redb, path: place.path().join("store") };
         let (store, backups) = open_with_backups(&location, &Options::default()).expect("a store");

@@ -5,12 +5,12 @@ use tandem_wal::WalError;
 
 use super::{
     BackupError,
-    directory::{BackupDirectory, Written},
+    directory::{BackupDirectory, LockedDirectory},
     groups,
     manifest::{GroupsFile, Manifest},
     plan::between,
 };
-use crate::journaled::Journaled;
+use crate::journaled::JournaledStore;
 
 /// What a directory holds of a journal.
 pub(super) struct Archived {
@@ -36,8 +36,8 @@ impl Archived {
     /// Whether the store's journal has the last group as well, and goes on from there. False if that cannot be told.
     ///
     /// # Errors
-    /// If another group has its number: the store is a copy, and one of the two was written after the other was made.
-    fn goes_on_in(&self, store: &Journaled, directory: &BackupDirectory) -> Result<bool, BackupError> {
+    /// If the journal has another group under that number: the store is a copy, and the original was written to since.
+    fn goes_on_in(&self, store: &JournaledStore, directory: &BackupDirectory) -> Result<bool, BackupError> {
         let Some(last) = self.files.iter().rfind(|groups| groups.last == self.end) else { return Ok(false) };
         let Some(in_journal) = groups::in_journal(store.keeper(), self.end)? else {
             tracing::warn!("the journal could not keep what follows the backup before");
@@ -64,9 +64,14 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Goes on from the last backup, if the journal still has what follows.
-    /// Groups up to the last erasure are left out: they may hold what was erased.
-    pub fn begin(store: &Journaled, before: Archived, base: u64, to: &mut Written) -> Result<Self, BackupError> {
+    /// Continues from the last backup, if the journal still has the groups that follow. Groups up to the last erasure
+    /// are left out, because they may contain erased text.
+    pub fn begin(
+        store: &JournaledStore,
+        before: Archived,
+        base: u64,
+        to: &mut LockedDirectory,
+    ) -> Result<Self, BackupError> {
         let goes_on = before.goes_on_in(store, &to.directory)?;
         let Archived { log, end, mut files } = before;
         files.retain(|groups| groups.last > base);
@@ -96,13 +101,13 @@ impl Groups {
         Ok(groups)
     }
 
-    /// Copies what the journal may forget soon.
-    pub fn keep_up(&mut self, store: &Journaled, to: &mut Written) -> Result<(), BackupError> {
+    /// Copies the groups that the journal may remove soon.
+    pub fn keep_up(&mut self, store: &JournaledStore, to: &mut LockedDirectory) -> Result<(), BackupError> {
         if store.keeper().has_left(self.upto) { self.copy(store, store.last(), to) } else { Ok(()) }
     }
 
-    /// Goes on to this group.
-    pub fn copy(&mut self, store: &Journaled, upto: u64, to: &mut Written) -> Result<(), BackupError> {
+    /// Copies the groups up to this one.
+    pub fn copy(&mut self, store: &JournaledStore, upto: u64, to: &mut LockedDirectory) -> Result<(), BackupError> {
         if upto > self.upto {
             self.files.push(groups::copy(store, &self.log, self.upto, upto, to)?);
             self.upto = upto;

@@ -43,10 +43,10 @@ pub(super) use self::pin::kept_beyond;
 pub use self::{
     export::{ImportError, import},
     manifest::Manifest,
-    plan::{Choice, Listed, Plan, list, plan},
-    restore::{RestoreProgress, Restored},
+    plan::{BackupListing, RestorePlan, RestorePoint, list, plan},
+    restore::{RestoreProgress, RestoreReport},
 };
-use crate::{Envelope, Location, Options, StoreOpenError, journaled::Journaled, rows::Rows};
+use crate::{Envelope, Location, Options, StoreOpenError, journaled::JournaledStore, rows::Rows};
 
 /// Why a backup was not taken, or cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +126,7 @@ pub struct BackupProgress {
 
 /// A backup that was taken.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub struct BackupReport {
     /// What was written.
     pub manifest: Manifest,
     /// Bytes that no backup in the directory had before.
@@ -140,19 +140,19 @@ pub struct Taken {
 /// Takes backups of an open store.
 #[derive(Clone)]
 pub struct Backups {
-    store: Arc<Journaled>,
+    store: Arc<JournaledStore>,
     location: Location,
     options: Options,
 }
 
 impl Backups {
-    pub(super) fn new(store: Arc<Journaled>, location: &Location, options: &Options) -> Self {
+    pub(super) fn new(store: Arc<JournaledStore>, location: &Location, options: &Options) -> Self {
         Self { store, location: location.clone(), options: options.clone() }
     }
 
     /// Seals files with the keys of the store, if it is encrypted.
     pub fn envelope(&self) -> Envelope {
-        Envelope::of(self.store.engine().engine.sealing())
+        Envelope::of(self.store.engine().engine.row_coding())
     }
 
     /// Takes a backup into the directory `to`, and keeps the last `keep` ones there (0: all). The journal keeps what
@@ -163,7 +163,7 @@ impl Backups {
         secrets: &[SecretFile],
         keep: usize,
         progress: &mut dyn FnMut(BackupProgress),
-    ) -> Result<Taken, BackupError> {
+    ) -> Result<BackupReport, BackupError> {
         take::take(self, to, secrets, Some(keep), progress)
     }
 
@@ -174,7 +174,7 @@ impl Backups {
         to: &Path,
         secrets: &[SecretFile],
         progress: &mut dyn FnMut(BackupProgress),
-    ) -> Result<Taken, BackupError> {
+    ) -> Result<BackupReport, BackupError> {
         take::take(self, to, secrets, None, progress)
     }
 

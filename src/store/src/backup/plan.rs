@@ -14,7 +14,7 @@ use super::{
 
 /// What is to be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Choice {
+pub enum RestorePoint {
     /// The newest backup.
     Newest,
     /// The backup with this id.
@@ -25,7 +25,7 @@ pub enum Choice {
     At(Timestamp),
 }
 
-impl fmt::Display for Choice {
+impl fmt::Display for RestorePoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Newest => f.write_str("the newest backup"),
@@ -38,15 +38,15 @@ impl fmt::Display for Choice {
 
 /// A backup in a directory, and what can be restored by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct BackupListing {
     /// The backup.
     pub manifest: Manifest,
     /// Every position from the backup before up to this one can be restored.
     pub continues: bool,
 }
 
-/// All backups in a directory, the oldest first. Those that cannot be read are an error each.
-pub fn list(from: &Path) -> Result<Vec<Result<Listed, BackupError>>, BackupError> {
+/// All backups in a directory, the oldest first. Each unreadable backup is an error.
+pub fn list(from: &Path) -> Result<Vec<Result<BackupListing, BackupError>>, BackupError> {
     let directory = BackupDirectory::at(from);
     let mut before: Option<Manifest> = None;
     let listed = directory.manifests()?.into_iter().map(|manifest| {
@@ -56,14 +56,14 @@ pub fn list(from: &Path) -> Result<Vec<Result<Listed, BackupError>>, BackupError
             before.log == manifest.log && between(files, before.base, manifest.position).is_some()
         });
         before = Some(manifest.clone());
-        Ok(Listed { manifest, continues })
+        Ok(BackupListing { manifest, continues })
     });
     Ok(listed.collect())
 }
 
 /// What a restore reads: the rows of a backup, and the groups from behind its base to a position.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct RestorePlan {
     pub(super) directory: BackupDirectory,
     /// The backup.
     pub manifest: Manifest,
@@ -72,8 +72,12 @@ pub struct Plan {
     pub position: u64,
 }
 
-/// Chooses, and reads all that is needed once: nothing is restored from a damaged backup.
-pub fn plan(from: &Path, choice: &Choice, progress: &mut dyn FnMut(RestoreProgress)) -> Result<Plan, BackupError> {
+/// Chooses the backup, and checks all files that are needed. So a damaged backup is refused before the restore begins.
+pub fn plan(
+    from: &Path,
+    choice: &RestorePoint,
+    progress: &mut dyn FnMut(RestoreProgress),
+) -> Result<RestorePlan, BackupError> {
     let directory = BackupDirectory::at(from);
     let plan = choose(&directory, choice)?;
     let total = plan.manifest.rows;
@@ -90,16 +94,16 @@ pub fn plan(from: &Path, choice: &Choice, progress: &mut dyn FnMut(RestoreProgre
     Ok(plan)
 }
 
-fn choose(directory: &BackupDirectory, choice: &Choice) -> Result<Plan, BackupError> {
+fn choose(directory: &BackupDirectory, choice: &RestorePoint) -> Result<RestorePlan, BackupError> {
     let root = || directory.root().to_owned();
     let mut manifests = directory.manifests()?;
     match choice {
-        Choice::Newest => {
+        RestorePoint::Newest => {
             let manifest = manifests.pop().ok_or_else(|| BackupError::None { path: root() })??;
             let position = manifest.position;
             whole(directory, manifest, position)
         }
-        Choice::Backup(id) => {
+        RestorePoint::Backup(id) => {
             let path = directory.manifest(id);
             if id.contains(['/', '\\']) || !path.exists() {
                 return Err(BackupError::Unknown { path: root(), id: id.clone() });
@@ -108,11 +112,11 @@ fn choose(directory: &BackupDirectory, choice: &Choice) -> Result<Plan, BackupEr
             let position = manifest.position;
             whole(directory, manifest, position)
         }
-        Choice::Position(position) => {
+        RestorePoint::Position(position) => {
             let timeline = Timeline::newest(directory, manifests)?;
             timeline.upto(directory, *position, choice)
         }
-        Choice::At(at) => {
+        RestorePoint::At(at) => {
             let timeline = Timeline::newest(directory, manifests)?;
             let position = timeline.position_at(directory, *at)?;
             timeline.upto(directory, position, choice)
@@ -120,12 +124,12 @@ fn choose(directory: &BackupDirectory, choice: &Choice) -> Result<Plan, BackupEr
     }
 }
 
-fn whole(directory: &BackupDirectory, manifest: Manifest, position: u64) -> Result<Plan, BackupError> {
+fn whole(directory: &BackupDirectory, manifest: Manifest, position: u64) -> Result<RestorePlan, BackupError> {
     let groups = between(manifest.journal.clone(), manifest.base, position).ok_or_else(|| BackupError::Damaged {
         path: directory.manifest(&manifest.id),
         problem: "it does not name all groups that it needs".into(),
     })?;
-    Ok(Plan { directory: directory.clone(), manifest, groups, position })
+    Ok(RestorePlan { directory: directory.clone(), manifest, groups, position })
 }
 
 /// The files with the groups from behind `base` to `position`; none if there is a gap.
@@ -165,7 +169,12 @@ impl Timeline {
         Ok(Self { manifests, files })
     }
 
-    fn upto(self, directory: &BackupDirectory, position: u64, choice: &Choice) -> Result<Plan, BackupError> {
+    fn upto(
+        self,
+        directory: &BackupDirectory,
+        position: u64,
+        choice: &RestorePoint,
+    ) -> Result<RestorePlan, BackupError> {
         let Self { manifests, files } = self;
         let (first, last) = (manifests[0].position, manifests[manifests.len() - 1].position);
         let candidates = manifests.into_iter().rev().filter(|manifest| manifest.position <= position);
@@ -181,14 +190,14 @@ impl Timeline {
             wanted: choice.to_string(),
             problem: problem(),
         })?;
-        Ok(Plan { directory: directory.clone(), manifest, groups, position })
+        Ok(RestorePlan { directory: directory.clone(), manifest, groups, position })
     }
 
     /// The last group that was written at this time or before it.
     fn position_at(&self, directory: &BackupDirectory, at: Timestamp) -> Result<u64, BackupError> {
         let out_of_reach = |problem: String| BackupError::OutOfReach {
             path: directory.root().to_owned(),
-            wanted: Choice::At(at).to_string(),
+            wanted: RestorePoint::At(at).to_string(),
             problem,
         };
         let oldest = &self.manifests[0];

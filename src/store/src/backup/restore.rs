@@ -18,17 +18,17 @@ use tandem_actors::{
 use super::{
     BackupError, chunks,
     manifest::{ErasedAccount, GroupsFile, Manifest},
-    plan::Plan,
+    plan::RestorePlan,
     rows::each_page,
 };
 use crate::{
     Engine, Location, Options, StoreOpenError,
     directory::Directory,
     files::replace_file,
-    keyring::Keys,
+    keyring::DataKeys,
     open::create,
-    rekey::{master, sealing},
-    seal::{Sealing, all_sealed},
+    rekey::{master, row_coding},
+    seal::{RowCoding, mark_all_sealed},
 };
 
 /// The store's name in a data directory.
@@ -47,7 +47,7 @@ pub struct RestoreProgress {
 
 /// What was restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restored {
+pub struct RestoreReport {
     /// The store.
     pub location: Location,
     /// Rows in it.
@@ -58,7 +58,7 @@ pub struct Restored {
     pub secrets: Vec<String>,
 }
 
-impl Plan {
+impl RestorePlan {
     /// Makes the data directory `data`, which must be empty or not there.
     ///
     /// # Errors
@@ -69,10 +69,10 @@ impl Plan {
         engine: Option<Engine>,
         options: &Options,
         progress: &mut dyn FnMut(RestoreProgress),
-    ) -> Result<Restored, BackupError> {
+    ) -> Result<RestoreReport, BackupError> {
         let location = Location { engine: engine.unwrap_or(self.manifest.engine), path: data.join(STORE) };
         self.check_empty(data, &location.path)?;
-        let sealing = self.sealing(options)?;
+        let coding = self.row_coding(options)?;
         let directory = Directory::lock(&location.path)?;
         directory.copy_begins(options.disk.as_ref())?;
         self.restore_secrets(data)?;
@@ -80,8 +80,8 @@ impl Plan {
         let mut rows = 0;
         let mut erased_later = self.erased()?;
         create(&location, &directory, options, |target| {
-            let to = target.sealing();
-            each_page(self, &sealing, |page| {
+            let to = target.row_coding();
+            each_page(self, &coding, |page| {
                 rows += page.len() as u64;
                 for (user, at) in page.iter().filter_map(|(key, value)| keys::parse_erased(key, value)) {
                     erased_later.retain(|later, erased_at| *later != user || *erased_at > at);
@@ -93,35 +93,35 @@ impl Plan {
                 Ok(())
             })?;
             for user in erased_later.keys() {
-                let again = to.seal(&Change::Put(keys::to_erase(user), Bytes::from_static(&[1])));
+                let again = to.encode(&Change::Put(keys::to_erase(user), Bytes::from_static(&[1])));
                 target.write(&[&again])?;
             }
-            target.write(&[&Change::Put(all_sealed(), Bytes::from_static(&[1]))]).map_err(BackupError::from)
+            target.write(&[&mark_all_sealed()]).map_err(BackupError::from)
         })?;
         directory.copy_ended();
         let secrets = self.manifest.secrets.iter().map(|secret| secret.name.clone()).collect();
-        Ok(Restored { location, rows, erased_later: erased_later.len(), secrets })
+        Ok(RestoreReport { location, rows, erased_later: erased_later.len(), secrets })
     }
 
-    /// How the rows and groups are stored. Groups may be of a later backup than the rows, and so may a data key.
-    pub(super) fn sealing(&self, options: &Options) -> Result<Sealing, BackupError> {
+    /// How the rows and groups are encoded. The groups may come from a later backup, which may have another data key.
+    pub(super) fn row_coding(&self, options: &Options) -> Result<RowCoding, BackupError> {
         let root = self.directory.root();
         let manifests = self.directory.manifests()?.into_iter().filter_map(Result::ok);
         let of_log: Vec<_> = manifests.filter(|manifest| manifest.log == self.manifest.log).collect();
         let writer_of = |file: &GroupsFile| of_log.iter().find(|manifest| manifest.journal.contains(file));
         let mut writers = self.groups.iter().filter_map(writer_of).chain([&self.manifest]);
         if writers.all(|manifest| manifest.keys.is_none()) {
-            return Ok(Sealing::default());
+            return Ok(RowCoding::default());
         }
         let missing = || StoreOpenError::KeyMissing { path: root.to_owned() };
         let master = master(root, options)?.ok_or_else(missing)?;
         let keys_of = |manifest: &Manifest| {
-            let sealed = HEXLOWER_PERMISSIVE.decode(manifest.keys.as_ref()?.as_bytes()).ok()?;
-            Keys::read(&sealed, &master).ok()
+            let encrypted = HEXLOWER_PERMISSIVE.decode(manifest.keys.as_ref()?.as_bytes()).ok()?;
+            DataKeys::read(&encrypted, &master).ok()
         };
-        let joined = of_log.iter().filter_map(keys_of).reduce(Keys::and);
+        let joined = of_log.iter().filter_map(keys_of).reduce(DataKeys::and);
         let other = || StoreOpenError::KeyOther { path: root.to_owned(), file: master.file().to_owned() };
-        Ok(sealing(Some(&joined.ok_or_else(other)?)))
+        Ok(row_coding(Some(&joined.ok_or_else(other)?)))
     }
 
     /// All accounts that some backup in the directory says are erased, each with the last time.
@@ -177,7 +177,7 @@ impl Plan {
 }
 
 pub(super) fn in_batches(
-    sealing: &Sealing,
+    coding: &RowCoding,
     page: Vec<(tandem_actors::keys::Key, Bytes)>,
     most: usize,
 ) -> Vec<Vec<Change>> {
@@ -189,7 +189,7 @@ pub(super) fn in_batches(
             batches.push(Vec::new());
             bytes = key.as_bytes().len() + value.len();
         }
-        batches.last_mut().expect("there is one from the start").push(sealing.seal(&Change::Put(key, value)));
+        batches.last_mut().expect("there is one from the start").push(coding.encode(&Change::Put(key, value)));
     }
     batches
 }

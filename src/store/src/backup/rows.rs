@@ -5,14 +5,18 @@ use std::{collections::BTreeMap, iter::Peekable};
 use bytes::Bytes;
 use tandem_actors::{keys::Key, ports::Change};
 
-use super::{BackupError, chunks, groups, plan::Plan};
-use crate::{digests::has_no_digest, journaled::decode_group, seal::Sealing};
+use super::{BackupError, chunks, groups, plan::RestorePlan};
+use crate::{
+    digests::has_no_digest,
+    journaled::decode_group,
+    seal::{RowCoding, Seals},
+};
 
-/// What the groups change; none: deleted. As large as what was changed since the backup.
-type Changed = BTreeMap<Key, Option<Bytes>>;
+/// The rows that the groups change; `None` for deleted rows. All of them are in memory.
+type ChangedRows = BTreeMap<Key, Option<Bytes>>;
 
-fn changed(plan: &Plan, sealing: &Sealing) -> Result<Changed, BackupError> {
-    let mut changed = Changed::new();
+fn changed(plan: &RestorePlan, coding: &RowCoding) -> Result<ChangedRows, BackupError> {
+    let mut changed = ChangedRows::new();
     let log = u64::from_str_radix(&plan.manifest.log, 16).unwrap_or(0);
     for file in &plan.groups {
         groups::read(&plan.directory, file, |group| {
@@ -22,7 +26,7 @@ fn changed(plan: &Plan, sealing: &Sealing) -> Result<Changed, BackupError> {
             if group.number > plan.position {
                 return Ok(false);
             }
-            let told = decode_group(sealing, log, group.number, &group.record, |commit| {
+            let told = decode_group(coding, log, group.number, &group.record, |commit| {
                 for change in commit.changes {
                     match change {
                         Change::Put(key, value) => changed.insert(key, Some(value)),
@@ -43,19 +47,20 @@ fn changed(plan: &Plan, sealing: &Sealing) -> Result<Changed, BackupError> {
 
 /// Tells `take` all rows, some at a time.
 pub(super) fn each_page(
-    plan: &Plan,
-    sealing: &Sealing,
+    plan: &RestorePlan,
+    coding: &RowCoding,
     mut take: impl FnMut(Vec<(Key, Bytes)>) -> Result<(), BackupError>,
 ) -> Result<(), BackupError> {
-    let mut changed = changed(plan, sealing)?.into_iter().peekable();
+    let seals = Seals::if_all(plan.manifest.sealed);
+    let mut changed = changed(plan, coding)?.into_iter().peekable();
     for chunk in &plan.manifest.chunks {
         let mut page = Vec::new();
         for (key, stored) in chunks::read(&plan.directory, chunk)? {
             take_before(&mut changed, &key, &mut page);
-            if changed.next_if(|(other, _)| *other == key).map(|row| page.extend(there(row))).is_some() {
+            if changed.next_if(|(other, _)| *other == key).map(|row| page.extend(undeleted(row))).is_some() {
                 continue;
             }
-            let value = sealing.unseal(&key, stored, plan.manifest.sealed).map_err(|error| BackupError::Damaged {
+            let value = coding.decode(&key, stored, seals).map_err(|error| BackupError::Damaged {
                 path: plan.directory.chunk(&chunk.sha256),
                 problem: error.text().to_owned(),
             })?;
@@ -63,10 +68,10 @@ pub(super) fn each_page(
         }
         take(page)?;
     }
-    take(changed.filter_map(there).collect())
+    take(changed.filter_map(undeleted).collect())
 }
 
-fn there((key, value): (Key, Option<Bytes>)) -> Option<(Key, Bytes)> {
+fn undeleted((key, value): (Key, Option<Bytes>)) -> Option<(Key, Bytes)> {
     Some((key, value?))
 }
 
@@ -76,6 +81,6 @@ fn take_before(
     page: &mut Vec<(Key, Bytes)>,
 ) {
     while let Some(row) = changed.next_if(|(other, _)| other < key) {
-        page.extend(there(row));
+        page.extend(undeleted(row));
     }
 }

@@ -6,9 +6,9 @@ use data_encoding::HEXLOWER;
 use tandem_actors::{keys, pages};
 
 use super::{
-    BackupError, BackupProgress, Backups, SecretFile, Taken,
+    BackupError, BackupProgress, BackupReport, Backups, SecretFile,
     chunks::ChunkWriter,
-    directory::{BackupDirectory, Written, sha256},
+    directory::{BackupDirectory, LockedDirectory, sha256},
     groups,
     increment::{Archived, Groups},
     manifest::{ErasedAccount, FORMAT, GroupsFile, Manifest, StoredSecret},
@@ -17,9 +17,10 @@ use super::{
 use crate::{
     StoreOpenError,
     digests::has_no_digest,
-    journaled::Journaled,
-    keyring::{Keys, KeysError},
+    journaled::JournaledStore,
+    keyring::{DataKeys, KeysError},
     open::SCHEMA,
+    seal::Seals,
 };
 
 pub(super) fn take(
@@ -28,7 +29,7 @@ pub(super) fn take(
     secrets: &[SecretFile],
     keep: Option<usize>,
     progress: &mut dyn FnMut(BackupProgress),
-) -> Result<Taken, BackupError> {
+) -> Result<BackupReport, BackupError> {
     let store = &*backups.store;
     let directory = BackupDirectory::at(to);
     let mut written = directory.lock()?;
@@ -57,7 +58,7 @@ pub(super) fn take(
             position_at,
             rows,
             damaged,
-            sealed: store.engine().seals.all(),
+            sealed: store.engine().check.seals() == Seals::OnEveryRow,
             keys: keys_of(&backups.location.path)?,
             chunks,
             journal,
@@ -82,7 +83,7 @@ pub(super) fn take(
     }
     let Some(keep) = keep else {
         store.keeper().keep_beyond(noted);
-        return Ok(Taken { manifest, new_bytes: written.new_bytes, removed: Vec::new(), not_removed: None });
+        return Ok(BackupReport { manifest, new_bytes: written.new_bytes, removed: Vec::new(), not_removed: None });
     };
     if let Err(error) = pin::note(&backups.location.path, manifest.position) {
         tracing::warn!(%error, "after a restart, the next backup may not continue this one");
@@ -97,15 +98,15 @@ pub(super) fn take(
             (Vec::new(), Some(error.to_string()))
         }
     };
-    Ok(Taken { manifest, new_bytes: written.new_bytes, removed, not_removed })
+    Ok(BackupReport { manifest, new_bytes: written.new_bytes, removed, not_removed })
 }
 
 /// The groups are copied while the rows are read: the journal cannot keep all that are written meanwhile.
 fn rows_and_groups(
-    store: &Journaled,
+    store: &JournaledStore,
     before: Archived,
     noted: Option<u64>,
-    to: &mut Written,
+    to: &mut LockedDirectory,
     progress: &mut dyn FnMut(BackupProgress),
 ) -> Result<(u64, Rows, Groups), BackupError> {
     // Nothing is forgotten from here on; then only what this backup does not need.
@@ -124,15 +125,16 @@ fn rows_and_groups(
     Ok((base, rows, groups))
 }
 
-/// The rows hold all groups up to this one. The last group is always copied, so that the next backup can compare it.
-fn base(store: &Journaled) -> Result<u64, BackupError> {
+/// The rows have the changes of all groups up to this one. The last group is always copied, so that the next backup
+/// can compare it.
+fn base(store: &JournaledStore) -> Result<u64, BackupError> {
     let (checkpoint, last) = (store.checkpoint(), store.last());
     let may_have_last = checkpoint == last && last > store.erased_upto();
     let has_last = may_have_last && groups::in_journal(store.keeper(), last)?.is_some();
     Ok(if has_last { last - 1 } else { checkpoint })
 }
 
-fn erased(store: &Journaled) -> Result<Vec<ErasedAccount>, BackupError> {
+fn erased(store: &JournaledStore) -> Result<Vec<ErasedAccount>, BackupError> {
     let mut erased = Vec::new();
     for page in pages(store, keys::all_erased()) {
         let page = page?;
@@ -144,10 +146,10 @@ fn erased(store: &Journaled) -> Result<Vec<ErasedAccount>, BackupError> {
 
 /// The file of an encrypted store's keys.
 fn keys_of(store: &Path) -> Result<Option<String>, BackupError> {
-    if !Keys::are_there(store) {
+    if !DataKeys::are_there(store) {
         return Ok(None);
     }
-    Keys::stored(store).map(|content| Some(HEXLOWER.encode(&content))).map_err(|error| match error {
+    DataKeys::stored(store).map(|content| Some(HEXLOWER.encode(&content))).map_err(|error| match error {
         KeysError::Io(source) => BackupError::at("read the keys in", store)(source),
         _ => StoreOpenError::KeysLost { path: store.to_owned() }.into(),
     })
@@ -161,9 +163,9 @@ struct Rows {
 
 /// Tells `after_page` how far it is, after some rows each.
 fn rows(
-    store: &Journaled,
-    to: &mut Written,
-    mut after_page: impl FnMut(&mut Written, BackupProgress) -> Result<(), BackupError>,
+    store: &JournaledStore,
+    to: &mut LockedDirectory,
+    mut after_page: impl FnMut(&mut LockedDirectory, BackupProgress) -> Result<(), BackupError>,
 ) -> Result<Rows, BackupError> {
     let engine = store.engine();
     let total = engine.digests.rows();
@@ -175,8 +177,8 @@ fn rows(
             if has_no_digest(&key) || flaws.wrong.contains(&key) {
                 continue;
             }
-            // A digest is compared with the seal, and the seal with the value.
-            if engine.seals.open(&key, stored.clone()).is_err() {
+            // The digest proves that the checksum is current, and the checksum proves that the value is intact.
+            if engine.check.value(&key, stored.clone()).is_err() {
                 damaged += 1;
                 continue;
             }
@@ -203,7 +205,7 @@ fn last_time(
     Ok(last)
 }
 
-fn copy_secrets(secrets: &[SecretFile], to: &mut Written) -> Result<Vec<StoredSecret>, BackupError> {
+fn copy_secrets(secrets: &[SecretFile], to: &mut LockedDirectory) -> Result<Vec<StoredSecret>, BackupError> {
     let mut stored = Vec::new();
     for SecretFile { name, path } in secrets {
         let content = match fs::read(path) {

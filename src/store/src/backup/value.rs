@@ -9,19 +9,19 @@ use serde::{
 };
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Ordered {
+pub(super) enum OrderedValue {
     Null,
     Bool(bool),
     Unsigned(u64),
     Signed(i64),
     Float(f64),
     Text(String),
-    List(Vec<Ordered>),
-    Map(Vec<(String, Ordered)>),
+    List(Vec<OrderedValue>),
+    Map(Vec<(String, OrderedValue)>),
 }
 
-impl Ordered {
-    /// None if JSON cannot say it: the value must come back as it was, byte by byte.
+impl OrderedValue {
+    /// `None` if the conversion to JSON and back would change a byte.
     pub fn of_messagepack(bytes: &[u8]) -> Option<Self> {
         let value: Self = rmp_serde::from_slice(bytes).ok()?;
         let json = serde_json::to_vec(&value).ok()?;
@@ -34,7 +34,7 @@ impl Ordered {
     }
 }
 
-impl Serialize for Ordered {
+impl Serialize for OrderedValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Null => serializer.serialize_none(),
@@ -57,7 +57,7 @@ impl Serialize for Ordered {
     }
 }
 
-impl<'de> Deserialize<'de> for Ordered {
+impl<'de> Deserialize<'de> for OrderedValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(OrderedVisitor)
     }
@@ -66,54 +66,54 @@ impl<'de> Deserialize<'de> for Ordered {
 struct OrderedVisitor;
 
 impl<'de> Visitor<'de> for OrderedVisitor {
-    type Value = Ordered;
+    type Value = OrderedValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value of JSON")
     }
 
-    fn visit_unit<E>(self) -> Result<Ordered, E> {
-        Ok(Ordered::Null)
+    fn visit_unit<E>(self) -> Result<OrderedValue, E> {
+        Ok(OrderedValue::Null)
     }
 
-    fn visit_none<E>(self) -> Result<Ordered, E> {
-        Ok(Ordered::Null)
+    fn visit_none<E>(self) -> Result<OrderedValue, E> {
+        Ok(OrderedValue::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Ordered, E> {
-        Ok(Ordered::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<OrderedValue, E> {
+        Ok(OrderedValue::Bool(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Ordered, E> {
-        Ok(Ordered::Unsigned(value))
+    fn visit_u64<E>(self, value: u64) -> Result<OrderedValue, E> {
+        Ok(OrderedValue::Unsigned(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Ordered, E> {
-        Ok(Ordered::Signed(value))
+    fn visit_i64<E>(self, value: i64) -> Result<OrderedValue, E> {
+        Ok(OrderedValue::Signed(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Ordered, E> {
-        Ok(Ordered::Float(value))
+    fn visit_f64<E>(self, value: f64) -> Result<OrderedValue, E> {
+        Ok(OrderedValue::Float(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Ordered, E> {
-        Ok(Ordered::Text(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<OrderedValue, E> {
+        Ok(OrderedValue::Text(value.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Ordered, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<OrderedValue, A::Error> {
         let mut list = Vec::new();
         while let Some(value) = values.next_element()? {
             list.push(value);
         }
-        Ok(Ordered::List(list))
+        Ok(OrderedValue::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Ordered, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<OrderedValue, A::Error> {
         let mut map = Vec::new();
         while let Some(field) = fields.next_entry()? {
             map.push(field);
         }
-        Ok(Ordered::Map(map))
+        Ok(OrderedValue::Map(map))
     }
 }
 
@@ -122,13 +122,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_json_can_say_comes_back_byte_by_byte_and_nothing_else_is_taken() {
-        let fields = [("v", Ordered::Unsigned(2)), ("a", Ordered::Signed(-7)), ("at", Ordered::Null)];
-        let map = Ordered::Map(fields.map(|(name, value)| (name.to_owned(), value)).to_vec());
+    fn a_value_is_converted_only_if_it_comes_back_byte_by_byte() {
+        let fields = [("v", OrderedValue::Unsigned(2)), ("a", OrderedValue::Signed(-7)), ("at", OrderedValue::Null)];
+        let map = OrderedValue::Map(fields.map(|(name, value)| (name.to_owned(), value)).to_vec());
         let bytes = map.to_messagepack().expect("encoded");
-        assert_eq!(Ordered::of_messagepack(&bytes), Some(map));
+        assert_eq!(OrderedValue::of_messagepack(&bytes), Some(map));
         for other in [&b"\xc4\x02ab"[..], b"", b"\xca\x3f\x80\x00\x00", b"\x81\x01\x02", b"\x01\x01"] {
-            assert_eq!(Ordered::of_messagepack(other), None, "{other:?}");
+            assert_eq!(OrderedValue::of_messagepack(other), None, "{other:?}");
         }
     }
 }

@@ -15,10 +15,10 @@ use super::{
 use crate::{
     journaled::Generation,
     names::record,
-    opened::Opened,
-    rows::{Bounds, Rows},
-    seal::Sealing,
-    sealed::Seals,
+    open_engine::OpenEngine,
+    row_check::RowCheck,
+    rows::{Bounds, Rows, Strictness},
+    seal::RowCoding,
 };
 
 /// The kind of row that a session's state depends on.
@@ -30,18 +30,19 @@ const MOST: usize = 64;
 /// Ranges from which the size of all rows is estimated.
 const SAMPLE: usize = 64;
 
-/// Rows as the engine has them.
-pub(crate) type Found = Vec<(Key, Bytes)>;
+/// Rows from the engine.
+pub(crate) type FoundRows = Vec<(Key, Bytes)>;
 
-pub(crate) struct Checked {
-    pub engine: Opened,
+pub(crate) struct CheckedRows {
+    pub engine: OpenEngine,
     pub digests: Digests,
-    pub seals: Seals,
-    /// A scan with a flaw fails. Otherwise wrong rows are left out and logged, unless an event may be among them.
-    pub is_strict: bool,
+    pub check: RowCheck,
+    /// Strict: a scan with a flaw fails. Lenient: wrong rows are left out and logged, unless one of them may be an
+    /// event.
+    pub strictness: Strictness,
 }
 
-impl Checked {
+impl CheckedRows {
     /// Updates the digests: the engine now has the rows of this generation.
     pub fn finish(&self, generation: &Generation) -> Result<(), StoreError> {
         self.digests.finish(generation, &self.engine)
@@ -51,13 +52,13 @@ impl Checked {
         self.digests.begin(generation);
     }
 
-    /// Reads some ranges: their digests, their rows, and the flaws.
-    fn read(&self, ranges: impl Fn(&Ranges) -> Part) -> Result<(Part, Found, Flaws), StoreError> {
+    /// Reads some ranges: their digests, their rows, and the differences between them.
+    fn read(&self, ranges: impl Fn(&Ranges) -> Part) -> Result<(Part, FoundRows, Flaws), StoreError> {
         loop {
             let seen = self.digests.see(&ranges);
             let bounds = Bounds::between(seen.part.from(), seen.part.to.as_ref());
             let rows = self.engine.range(&bounds, Direction::Forward, usize::MAX)?;
-            let flaws = seen.compare(&self.digests.sealing, &rows);
+            let flaws = seen.compare(&self.digests.coding, &rows);
             if flaws.is_none() || self.digests.moment() == seen.moment {
                 return Ok((seen.part, rows, flaws));
             }
@@ -67,7 +68,7 @@ impl Checked {
     /// Replaces plain checksums by keyed ones, when encryption begins. A row that is not as it should be keeps its
     /// digest, and is found as before.
     pub fn key_digests(&self, directory: &Path) -> Result<(), StoreError> {
-        let plain = Sealing::default();
+        let plain = RowCoding::default();
         let mut at = Some(Key::from_bytes([]));
         while let Some(from) = at {
             let bounds = Bounds::between(&from, None);
@@ -78,7 +79,7 @@ impl Checked {
             for (key, stored) in rows.iter().filter(|(key, _)| !has_no_digest(key)) {
                 let is_plain = state.ranges.get(key) == Some(Digest::of_stored(&plain, key, stored));
                 if is_plain {
-                    state.ranges.put(key, Some(Digest::of_stored(&self.digests.sealing, key, stored)));
+                    state.ranges.put(key, Some(Digest::of_stored(&self.digests.coding, key, stored)));
                 }
             }
             at = part.to;
@@ -114,9 +115,8 @@ impl Checked {
         Ok(count)
     }
 
-    /// All rows as the engine has them, some at a time, and what is wrong with them. Those of one page are of one
-    /// moment.
-    pub fn pages<E: From<StoreError>>(&self, mut take: impl FnMut(Found, Flaws) -> Result<(), E>) -> Result<(), E> {
+    /// All rows from the engine, page by page, each page with its flaws. The rows of one page are of one moment.
+    pub fn pages<E: From<StoreError>>(&self, mut take: impl FnMut(FoundRows, Flaws) -> Result<(), E>) -> Result<(), E> {
         let mut at = Some(Key::from_bytes([]));
         while let Some(from) = at {
             let bounds = Bounds::between(&from, None);
@@ -130,20 +130,20 @@ impl Checked {
     fn judge(&self, bounds: &Bounds, flaws: Flaws, rows: &mut Vec<(Key, Bytes)>) -> Result<(), StoreError> {
         let mut first = None;
         for key in &flaws.wrong {
-            let error = self.seals.told(key, StoreError::outdated(record(key)));
+            let error = self.check.log_damage(key, StoreError::outdated(record(key)));
             if bounds.contains(key) {
                 first.get_or_insert(error);
             }
         }
         for (start, missing) in &flaws.missing {
             let what = format!("one of {} rows that are gone, at or after {},", missing.len(), record(start));
-            let error = self.seals.told(start, StoreError::outdated(what));
-            if self.is_strict || is_event_of(&bounds.from, rows, &flaws.wrong, missing) {
+            let error = self.check.log_damage(start, StoreError::outdated(what));
+            if self.strictness == Strictness::Strict || is_event_of(&bounds.from, rows, &flaws.wrong, missing) {
                 first.get_or_insert(error);
             }
         }
         let is_of_events = bounds.from.first() == Some(&EVENTS);
-        if let Some(error) = first.filter(|_| is_of_events || self.is_strict) {
+        if let Some(error) = first.filter(|_| is_of_events || self.strictness == Strictness::Strict) {
             return Err(error);
         }
         rows.retain(|(key, _)| !flaws.wrong.contains(key));
@@ -166,7 +166,7 @@ fn is_event_of(from: &[u8], rows: &[(Key, Bytes)], wrong: &[Key], missing: &[Dig
     })
 }
 
-impl Rows for Checked {
+impl Rows for CheckedRows {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         loop {
             let (moment, expected, is_written) = {
@@ -179,12 +179,12 @@ impl Rows for Checked {
                 return Ok(None);
             }
             let stored = self.engine.get(key)?;
-            let found = stored.as_ref().map(|stored| Digest::of_stored(&self.digests.sealing, key, stored));
+            let found = stored.as_ref().map(|stored| Digest::of_stored(&self.digests.coding, key, stored));
             if is_written || found == expected || has_no_digest(key) {
                 return Ok(stored);
             }
             if self.digests.moment() == moment {
-                return Err(self.seals.told(key, StoreError::outdated(record(key))));
+                return Err(self.check.log_damage(key, StoreError::outdated(record(key))));
             }
         }
     }
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_older_or_gone_or_back_are_found_and_named() {
+    fn older_rows_missing_rows_and_reappeared_rows_are_found_and_named() {
         for engine in Engine::ALL {
             let directory = tempfile::tempdir().expect("a directory");
             let at = location(engine, &directory.path().join("store"));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_is_gone_costs_its_session_and_no_other() {
+    fn a_missing_event_affects_its_session_and_no_other() {
         for engine in Engine::ALL {
             let directory = tempfile::tempdir().expect("a directory");
             let at = location(engine, directory.path());

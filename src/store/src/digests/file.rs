@@ -22,7 +22,7 @@ use std::{
 
 use tandem_actors::keys::Key;
 
-use super::ranges::{DIGEST_BYTES, Digest, Divided, Ranges, hash};
+use super::ranges::{DIGEST_BYTES, Digest, DividedRange, Ranges, hash};
 use crate::disk::Disk;
 
 pub(crate) const FILE: &str = "digests";
@@ -39,7 +39,7 @@ const MANY: u64 = 4 << 20;
 
 /// The content of the file.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct LoadedDigests {
     pub log: u64,
     /// The last group in them.
     pub group: u64,
@@ -75,20 +75,20 @@ pub(super) struct DigestFile {
 }
 
 /// A file that is being read.
-pub(crate) type Loading = JoinHandle<Result<Loaded, LoadError>>;
+pub(crate) type DigestReader = JoinHandle<Result<LoadedDigests, LoadError>>;
 
 /// Reads the file on a thread of its own.
-pub(crate) fn load(directory: &Path) -> Loading {
+pub(crate) fn load(directory: &Path) -> DigestReader {
     let path = directory.join(FILE);
     std::thread::spawn(move || DigestFile::load(&path))
 }
 
-/// Waits for it.
-pub(crate) fn loaded(loading: Loading) -> Result<Loaded, LoadError> {
+/// Waits for the digests.
+pub(crate) fn loaded(loading: DigestReader) -> Result<LoadedDigests, LoadError> {
     loading.join().unwrap_or_else(|_| Err(LoadError::Damaged { offset: 0 }))
 }
 
-impl Loaded {
+impl LoadedDigests {
     /// All ranges in order: where each begins, and the digests of its rows.
     pub fn into_ranges(self) -> Vec<(Key, Vec<Digest>)> {
         self.ranges.iter().map(|(start, digests)| (Key::from_bytes(start), digests.to_vec())).collect()
@@ -96,7 +96,7 @@ impl Loaded {
 }
 
 impl DigestFile {
-    fn load(path: &Path) -> Result<Loaded, LoadError> {
+    fn load(path: &Path) -> Result<LoadedDigests, LoadError> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let mut reader = BufReader::with_capacity(1 << 20, &file);
         let mut header = [0; HEADER];
@@ -126,7 +126,7 @@ impl DigestFile {
         drop(reader);
         let (group, ranges, image) = loaded.ok_or(LoadError::Damaged { offset })?;
         let file = Self { path: path.to_owned(), file, log, group, keyed, end: offset, image, not_before: 0 };
-        Ok(Loaded { log, group, keyed, ranges, file: Some(file) })
+        Ok(LoadedDigests { log, group, keyed, ranges, file: Some(file) })
     }
 
     /// Writes all digests into a new file, durably.
@@ -175,7 +175,7 @@ impl DigestFile {
         disk: &dyn Disk,
         group: u64,
         changes: &[(&Key, Option<Digest>)],
-        divided: &[Divided],
+        divided: &[DividedRange],
     ) -> io::Result<()> {
         let mut payload = group.to_be_bytes().to_vec();
         number(&mut payload, changes.len());
@@ -185,7 +185,7 @@ impl DigestFile {
             payload.extend(row.iter().flat_map(|row| row.sum().to_be_bytes()));
         }
         number(&mut payload, divided.len());
-        for Divided { start, into } in divided {
+        for DividedRange { start, into } in divided {
             bytes(&mut payload, start.as_bytes());
             number(&mut payload, into.len());
             into.iter().for_each(|(start, digests)| range(&mut payload, start.as_bytes(), digests));
@@ -320,7 +320,7 @@ impl<'a> Decoder<'a> {
         for _ in 0..self.number()? {
             let (start, count) = (self.key()?, self.number()?);
             let into = (0..count).map(|_| self.range()).collect::<Option<_>>()?;
-            to.divide(&Divided { start, into });
+            to.divide(&DividedRange { start, into });
         }
         self.0.is_empty().then_some(group)
     }

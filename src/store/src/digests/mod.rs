@@ -25,24 +25,24 @@ use tandem_actors::{
 
 pub(super) use self::ranges::{Digest, has_no_digest};
 pub(super) use self::{
-    checked::Checked,
-    file::{LoadError, Loaded, Loading, load, loaded},
+    checked::CheckedRows,
+    file::{DigestReader, LoadError, LoadedDigests, load, loaded},
 };
 use self::{
     file::DigestFile,
-    ranges::{Divided, FULL, Flaws, Part, Ranges, compare, in_ranges},
+    ranges::{DividedRange, FULL, Flaws, Part, Ranges, compare, in_ranges},
 };
 use crate::{
     disk::Disk,
     journaled::Generation,
     rows::{Bounds, Rows, in_pages},
-    seal::Sealing,
+    seal::RowCoding,
 };
 
 /// Changes that are applied while readers wait.
 const TURN: usize = 512;
 
-struct State {
+struct DigestState {
     ranges: Ranges,
     /// Rows that are being written to the engine.
     writing: Option<Arc<Generation>>,
@@ -53,15 +53,15 @@ struct State {
 }
 
 pub(super) struct Digests {
-    state: RwLock<State>,
+    state: RwLock<DigestState>,
     /// None: in memory only.
     file: Option<Mutex<DigestFile>>,
     disk: Arc<dyn Disk>,
-    sealing: Sealing,
+    coding: RowCoding,
 }
 
-/// Some ranges at one moment.
-struct Seen {
+/// Some ranges as they were at one moment.
+struct RangesRead {
     part: Part,
     writing: Option<Arc<Generation>>,
     moment: u64,
@@ -69,11 +69,16 @@ struct Seen {
 
 impl Digests {
     /// The engine may have some of the rows of `writing`.
-    pub fn new(loaded: Loaded, writing: Option<Arc<Generation>>, disk: Arc<dyn Disk>, sealing: Sealing) -> Self {
-        let Loaded { ranges, file, .. } = loaded;
+    pub fn new(
+        loaded: LoadedDigests,
+        writing: Option<Arc<Generation>>,
+        disk: Arc<dyn Disk>,
+        coding: RowCoding,
+    ) -> Self {
+        let LoadedDigests { ranges, file, .. } = loaded;
         let is_behind = writing.is_some();
-        let state = RwLock::new(State { ranges, writing, moment: 0, is_behind });
-        Self { state, file: file.map(Mutex::new), disk, sealing }
+        let state = RwLock::new(DigestState { ranges, writing, moment: 0, is_behind });
+        Self { state, file: file.map(Mutex::new), disk, coding }
     }
 
     /// The rows of a generation are about to be written.
@@ -89,7 +94,7 @@ impl Digests {
     /// If that cannot be made durable. It can be tried again.
     pub fn finish(&self, generation: &Generation, engine: &dyn Rows) -> Result<(), StoreError> {
         let digest = |(key, value): (&'_ Key, &Option<bytes::Bytes>)| {
-            value.as_ref().map(|value| Digest::of_value(&self.sealing, key, value))
+            value.as_ref().map(|value| Digest::of_value(&self.coding, key, value))
         };
         let changes: Vec<_> = generation.rows.iter().map(|row| (row.0, digest(row))).collect();
         self.state.write().is_behind = true;
@@ -137,7 +142,7 @@ impl Digests {
     }
 
     /// Divides ranges with many rows, and merges empty ranges into the one before.
-    fn divide(&self, starts: Vec<Key>, engine: &dyn Rows) -> Result<Vec<Divided>, StoreError> {
+    fn divide(&self, starts: Vec<Key>, engine: &dyn Rows) -> Result<Vec<DividedRange>, StoreError> {
         let mut divided = Vec::new();
         for start in starts {
             let part = self.state.read().ranges.first(&Bounds::between(&start, None), 1);
@@ -148,7 +153,7 @@ impl Digests {
                 let keys: Vec<Key> = rows.into_iter().map(|(key, _)| key).filter(|key| !has_no_digest(key)).collect();
                 divided.extend(divide_range(start, digests, &keys));
             } else if digests.is_empty() && !start.as_bytes().is_empty() {
-                divided.push(Divided { start, into: Vec::new() });
+                divided.push(DividedRange { start, into: Vec::new() });
             }
         }
         Ok(divided)
@@ -178,9 +183,9 @@ impl Digests {
         Ok(())
     }
 
-    fn see(&self, ranges: impl FnOnce(&Ranges) -> Part) -> Seen {
+    fn see(&self, ranges: impl FnOnce(&Ranges) -> Part) -> RangesRead {
         let state = self.state.read();
-        Seen { part: ranges(&state.ranges), writing: state.writing.clone(), moment: state.moment }
+        RangesRead { part: ranges(&state.ranges), writing: state.writing.clone(), moment: state.moment }
     }
 
     /// How many rows there are.
@@ -193,9 +198,9 @@ impl Digests {
     }
 }
 
-/// Divides the digests of a range by the keys of its rows. A digest without a row is of a row that is gone; nobody
-/// knows its key. Each new range has it, so that it is missed wherever it belongs.
-fn divide_range(start: Key, digests: &[Digest], keys: &[Key]) -> Option<Divided> {
+/// Divides the digests of a range by the keys of its rows. A digest without a row belongs to a missing row, whose key
+/// is unknown. Each new range gets that digest, so that the row counts as missing in all of them.
+fn divide_range(start: Key, digests: &[Digest], keys: &[Key]) -> Option<DividedRange> {
     let mut left: HashMap<u64, Digest> = digests.iter().map(|digest| (digest.hash(), *digest)).collect();
     let rows: Vec<_> = keys.iter().filter_map(|key| Some((key.clone(), left.remove(&ranges::hash(key))?))).collect();
     if rows.len() <= FULL {
@@ -203,19 +208,19 @@ fn divide_range(start: Key, digests: &[Digest], keys: &[Key]) -> Option<Divided>
     }
     let mut into = in_ranges(&start, &rows);
     into.iter_mut().for_each(|(_, digests)| digests.extend(left.values()));
-    Some(Divided { start, into })
+    Some(DividedRange { start, into })
 }
 
-fn digests_of(sealing: &Sealing, rows: &[(Key, bytes::Bytes)]) -> Vec<(Key, Digest)> {
+fn digests_of(coding: &RowCoding, rows: &[(Key, bytes::Bytes)]) -> Vec<(Key, Digest)> {
     let rows = rows.iter().filter(|(key, _)| !has_no_digest(key));
-    rows.map(|(key, stored)| (key.clone(), Digest::of_stored(sealing, key, stored))).collect()
+    rows.map(|(key, stored)| (key.clone(), Digest::of_stored(coding, key, stored))).collect()
 }
 
-impl Seen {
+impl RangesRead {
     /// Compares these ranges with what the engine has in them.
-    fn compare(&self, sealing: &Sealing, rows: &[(Key, bytes::Bytes)]) -> Flaws {
+    fn compare(&self, coding: &RowCoding, rows: &[(Key, bytes::Bytes)]) -> Flaws {
         let is_written = |key: &Key| self.writing.as_ref().is_some_and(|writing| writing.rows.contains_key(key));
-        let mut rows = digests_of(sealing, rows);
+        let mut rows = digests_of(coding, rows);
         rows.retain(|(key, _)| !is_written(key));
         let (mut flaws, mut rows) = (Flaws::default(), rows.as_slice());
         for ((start, digests), end) in self.part.ranges.iter().zip(self.part.ends()) {
@@ -233,20 +238,20 @@ impl Seen {
     }
 }
 
-/// The digests of the engine's rows as they are, in memory.
-pub(super) fn survey(rows: &dyn Rows, log: u64, group: u64) -> Result<Loaded, StoreError> {
-    let (sealing, mut ranges) = (rows.sealing(), Vec::new());
+/// The digests of the engine's present rows, in memory.
+pub(super) fn survey(rows: &dyn Rows, log: u64, group: u64) -> Result<LoadedDigests, StoreError> {
+    let (coding, mut ranges) = (rows.row_coding(), Vec::new());
     in_pages(rows, b"", identity, |page| {
         let first = if ranges.is_empty() { Key::from_bytes([]) } else { page[0].0.clone() };
-        ranges.extend(in_ranges(&first, &digests_of(&sealing, &page)));
+        ranges.extend(in_ranges(&first, &digests_of(&coding, &page)));
         Ok(())
     })?;
-    let keyed = sealing.cipher().is_some();
-    Ok(Loaded { log, group, keyed, ranges: Ranges::of(ranges.into_iter()), file: None })
+    let keyed = coding.cipher().is_some();
+    Ok(LoadedDigests { log, group, keyed, ranges: Ranges::of(ranges.into_iter()), file: None })
 }
 
 /// Writes digests into a store's directory.
-pub(super) fn write(loaded: &Loaded, directory: &Path, disk: &dyn Disk) -> io::Result<()> {
+pub(super) fn write(loaded: &LoadedDigests, directory: &Path, disk: &dyn Disk) -> io::Result<()> {
     DigestFile::write(directory, disk, loaded.log, loaded.group, &loaded.ranges, loaded.keyed).map(drop)
 }
 
@@ -259,11 +264,11 @@ mod tests {
     }
 
     #[test]
-    fn a_range_from_which_a_row_is_gone_is_divided_and_the_row_is_missed_in_each_part() {
+    fn a_range_with_a_missing_row_is_divided_and_the_row_is_missing_in_each_part() {
         let digests: Vec<_> =
-            (0..FULL + 40).map(|number| Digest::of_value(&Sealing::default(), &key(number), b"row")).collect();
+            (0..FULL + 40).map(|number| Digest::of_value(&RowCoding::default(), &key(number), b"row")).collect();
         let there: Vec<_> = (0..FULL + 40).filter(|number| *number != 50).map(key).collect();
-        let Divided { into, .. } = divide_range(key(0), &digests, &there).expect("it is long");
+        let DividedRange { into, .. } = divide_range(key(0), &digests, &there).expect("it is long");
         assert!(into.len() > 2);
         for (_, digests) in &into {
             assert!(digests.iter().any(|digest| digest.is_of(&key(50))) && digests.len() <= ranges::FILL + 1);

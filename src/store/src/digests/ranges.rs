@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::{
     journaled::{checkpoint_key, log_key},
     rows::Bounds,
-    seal::{Sealing, all_sealed, encrypted},
+    seal::{RowCoding, all_sealed, encrypted},
 };
 
 /// Rows in a new range.
@@ -24,13 +24,13 @@ pub(super) const DIGEST_BYTES: usize = 12;
 
 impl Digest {
     /// The digest of a row as the engine stores it.
-    pub fn of_stored(sealing: &Sealing, key: &Key, stored: &[u8]) -> Self {
-        Self::new(hash(key), sealing.sum(key, stored))
+    pub fn of_stored(coding: &RowCoding, key: &Key, stored: &[u8]) -> Self {
+        Self::new(hash(key), coding.sum(key, stored))
     }
 
     /// The digest of a row that the engine is going to store.
-    pub fn of_value(sealing: &Sealing, key: &Key, value: &[u8]) -> Self {
-        Self::new(hash(key), sealing.sum_of_value(key, value))
+    pub fn of_value(coding: &RowCoding, key: &Key, value: &[u8]) -> Self {
+        Self::new(hash(key), coding.sum_of_value(key, value))
     }
 
     pub(super) fn new(hash: u64, sum: u32) -> Self {
@@ -95,7 +95,7 @@ pub(crate) struct Part {
 
 /// A range, and the ranges that replace it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Divided {
+pub(super) struct DividedRange {
     pub start: Key,
     pub into: Vec<(Key, Vec<Digest>)>,
 }
@@ -149,7 +149,7 @@ impl Ranges {
         digests.len()
     }
 
-    pub(super) fn divide(&mut self, Divided { start, into }: &Divided) {
+    pub(super) fn divide(&mut self, DividedRange { start, into }: &DividedRange) {
         self.0.remove(start.as_bytes());
         for (start, digests) in into {
             self.0.insert(start.as_bytes().into(), digests.clone());

@@ -20,7 +20,7 @@ use tandem_actors::{
     ports::{Change, Commit, Fence},
 };
 
-use crate::{cipher::GROUP, seal::Sealing};
+use crate::{cipher::GROUP, seal::RowCoding};
 
 const VERSION: u8 = 2;
 const WITHOUT_TIME: u8 = 1;
@@ -97,7 +97,7 @@ pub(crate) enum NotUnderstood {
     Version(u8),
     #[error("it ends too early, or goes on too long")]
     Malformed,
-    #[error("it is sealed with a key that this store does not have")]
+    #[error("it is encrypted with a key that this store does not have")]
     Sealed,
 }
 
@@ -174,17 +174,17 @@ pub(crate) fn decode(record: &[u8], mut tell: impl FnMut(Commit)) -> Result<(), 
     if record.0.is_empty() { Ok(()) } else { Err(NotUnderstood::Malformed) }
 }
 
-/// As [`time`], of a group that may be sealed.
-pub(crate) fn time_sealed(sealing: &Sealing, log: u64, group: u64, record: &[u8]) -> Option<Timestamp> {
+/// As [`time`], of a group that may be encrypted.
+pub(crate) fn time_stored(coding: &RowCoding, log: u64, group: u64, record: &[u8]) -> Option<Timestamp> {
     if record.first() != Some(&GROUP) {
         return time(record);
     }
-    time(&sealing.cipher()?.open_group(log, group, record)?)
+    time(&coding.cipher()?.decrypt_group(log, group, record)?)
 }
 
-/// As [`decode`], of a group that may be sealed.
-pub(crate) fn decode_sealed(
-    sealing: &Sealing,
+/// As [`decode`], of a group that may be encrypted.
+pub(crate) fn decode_stored(
+    coding: &RowCoding,
     log: u64,
     group: u64,
     record: &[u8],
@@ -193,8 +193,8 @@ pub(crate) fn decode_sealed(
     if record.first() != Some(&GROUP) {
         return decode(record, tell);
     }
-    let opened = sealing.cipher().and_then(|cipher| cipher.open_group(log, group, record));
-    decode(&opened.ok_or(NotUnderstood::Sealed)?, tell)
+    let decrypted = coding.cipher().and_then(|cipher| cipher.decrypt_group(log, group, record));
+    decode(&decrypted.ok_or(NotUnderstood::Sealed)?, tell)
 }
 
 #[cfg(test)]
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_comes_back_as_it_was_and_fits_where_it_is_expected_to() {
+    fn a_group_comes_back_as_it_was_and_fits_into_its_estimate() {
         let record = encoded(&group());
         assert_eq!(format!("{:?}", decoded(&record).expect("understood")), format!("{:?}", group()));
         let most: usize = group().iter().map(|commit| MOST_AROUND + most_bytes(&commit.changes)).sum();
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_group_is_not_understood() {
+    fn other_bytes_are_refused() {
         let record = encoded(&group());
         for length in 0..record.len() {
             assert!(decoded(&record[..length]).is_err(), "{length} bytes");

@@ -23,12 +23,13 @@ use super::{
     recent::{self, Generation, Recent},
     rewrite::{self, Failure, Rewriter},
 };
-use crate::{JournalOptions, digests::Checked, rows::Rows, seal::seal};
+use crate::{JournalOptions, digests::CheckedRows, rows::Rows, seal::seal};
 
 /// How long the thread waits on a full disk before it tries again.
 const AGAIN: Duration = Duration::from_secs(1);
-const NOT_SEALED: &str = "not all of the store is encrypted with its present key: the rest stays in its files as it is";
-/// Bytes that a row takes in a batch beside its key and value.
+const NOT_ENCRYPTED: &str =
+    "not all of the store is encrypted with its present key: the rest stays in its files as it is";
+/// Bytes of a row in a batch beside its key and value.
 const AROUND: usize = 32;
 
 /// The row that says how far the engine's rows go.
@@ -42,7 +43,7 @@ fn note_mixed(is_mixed: bool) {
 }
 
 pub(super) struct Indexer {
-    pub rows: Arc<Checked>,
+    pub rows: Arc<CheckedRows>,
     pub recent: Arc<Recent>,
     pub keeper: Keeper,
     pub options: JournalOptions,
@@ -72,6 +73,15 @@ struct Control {
     stop: Option<Stop>,
 }
 
+/// What a failed checkpoint does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It is tried again when the disk has room.
+    Running,
+    /// The store closes, so it is not tried again. The journal has everything.
+    Closing,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// After a last checkpoint.
@@ -81,7 +91,7 @@ pub(super) enum Stop {
 
 impl Indexer {
     pub fn new(
-        rows: Arc<Checked>,
+        rows: Arc<CheckedRows>,
         recent: Arc<Recent>,
         keeper: Keeper,
         options: JournalOptions,
@@ -93,10 +103,10 @@ impl Indexer {
         let is_mixed = rows.engine.keys().is_some_and(|keys| keys.is_mixed);
         note_mixed(is_mixed);
         if is_mixed {
-            // What is in the journal's files must not be written over in part.
-            match keeper.use_again(false) {
+            // The journal's files must be removed: a new segment would overwrite only a part of them.
+            match keeper.remove_unused() {
                 Ok(()) => rewriter.ask(0, last),
-                Err(error) => tracing::error!(%error, "{NOT_SEALED}; the next start tries again"),
+                Err(error) => tracing::error!(%error, "{NOT_ENCRYPTED}; the next start tries again"),
             }
         }
         Arc::new(Self {
@@ -138,13 +148,13 @@ impl Indexer {
     /// # Errors
     /// If a file of the journal that is not needed cannot be removed.
     pub fn forget_history(&self, begin: impl FnOnce() -> u64) -> Result<u64, WalError> {
-        self.keeper.use_again(false)?;
-        // So that the writer need not wait for one.
+        self.keeper.remove_unused()?;
+        // The writer then has a segment at once.
         self.keep_segments_ready();
         let last = begin();
         self.keeper.retire(last);
         self.rewriter.lock().ask(last, last);
-        self.want(last);
+        self.request_checkpoint(last);
         self.ask();
         Ok(last)
     }
@@ -154,13 +164,13 @@ impl Indexer {
         self.forgotten.load(Ordering::Acquire)
     }
 
-    /// Asks for a checkpoint, and waits until the engine has this group. False if it has not after `patience`.
-    pub fn reach(&self, group: u64, patience: Duration) -> bool {
-        self.want(group);
+    /// Asks for a checkpoint, and waits until the engine has this group. False if it takes longer than `patience`.
+    pub fn wait_for_checkpoint(&self, group: u64, patience: Duration) -> bool {
+        self.request_checkpoint(group);
         self.wait_until(|| self.checkpoint_group() >= group, patience)
     }
 
-    fn want(&self, group: u64) {
+    fn request_checkpoint(&self, group: u64) {
         let mut control = self.control.lock();
         control.wanted = control.wanted.max(group);
     }
@@ -174,7 +184,7 @@ impl Indexer {
     pub fn wait_until(&self, mut enough: impl FnMut() -> bool, patience: Duration) -> bool {
         if self.stepped {
             if !enough() {
-                self.checkpoint(false);
+                self.checkpoint(Phase::Running);
             }
             return enough();
         }
@@ -204,14 +214,14 @@ impl Indexer {
             }
             self.keep_segments_ready();
             if stop.is_none() && self.is_due() {
-                self.checkpoint(false);
+                self.checkpoint(Phase::Running);
             }
             if stop.is_none() && self.failed.get().is_none() {
                 self.rewrite();
             }
             // The rows that were read at the start may still wait, and later commits after them.
             while stop.is_some() && self.failed.get().is_none() && self.recent.amount().since.is_some() {
-                self.checkpoint(true);
+                self.checkpoint(Phase::Closing);
             }
             if stop.is_some() || self.failed.get().is_some() {
                 return;
@@ -224,7 +234,7 @@ impl Indexer {
     pub fn step(&self, must: bool) {
         self.keep_segments_ready();
         if must || self.is_due() {
-            self.checkpoint(false);
+            self.checkpoint(Phase::Running);
         }
     }
 
@@ -232,8 +242,8 @@ impl Indexer {
     fn wait(&self) -> Option<Stop> {
         let mut control = self.control.lock();
         if !control.asked && control.stop.is_none() {
-            // A rewrite takes no more than half of the time.
-            let is_rewriting = self.rewriter.lock().is_at_work();
+            // The rewrite gets at most half of the time.
+            let is_rewriting = self.rewriter.lock().is_running();
             let wait = if is_rewriting { rewrite::TURN } else { self.options.checkpoint_after / 4 };
             self.wake.wait_for(&mut control, wait);
         }
@@ -263,11 +273,11 @@ impl Indexer {
         self.eased.notify_all();
     }
 
-    fn checkpoint(&self, is_last: bool) {
+    fn checkpoint(&self, phase: Phase) {
         let Some(generation) = self.recent.freeze() else { return };
         let started = Instant::now();
         while let Err(error) = self.write(&generation) {
-            if is_last || !self.rows.engine.has_no_room(&error) {
+            if phase == Phase::Closing || !self.rows.engine.has_no_room(&error) {
                 tracing::error!(%error, "the store's engine failed; what was acknowledged is in the journal");
                 self.failed.get_or_init(|| error);
                 self.eased.notify_all();
@@ -279,7 +289,7 @@ impl Indexer {
             }
             // The fresh database may have changes that the present one does not have.
             let mut rewriter = self.rewriter.lock();
-            if rewriter.is_at_work() {
+            if rewriter.is_running() {
                 self.give_up(&mut rewriter, &error);
             }
             drop(rewriter);
@@ -300,7 +310,7 @@ impl Indexer {
             self.note_all_gone(upto);
         }
         self.keep_segments_ready();
-        if !is_last {
+        if phase == Phase::Running {
             self.rows.engine.shorten_next_start_if_much_was_written();
         }
     }
@@ -308,13 +318,12 @@ impl Indexer {
     /// What was replaced up to this group is in no file any more. So neither a row nor a group is plain or sealed with
     /// a former key.
     fn note_all_gone(&self, upto: u64) {
-        let noted = self.keeper.use_again(true).map_err(|error| error.to_string());
+        self.keeper.reuse_unused();
         self.forgotten.store(upto, Ordering::Release);
         if !self.is_mixed.swap(false, Ordering::AcqRel) {
             return;
         }
-        let noted = noted.and_then(|()| self.rows.engine.note_all_sealed().map_err(|error| error.to_string()));
-        match noted {
+        match self.rows.engine.note_all_encrypted() {
             Ok(()) => {
                 note_mixed(false);
                 tracing::info!("everything in the store is encrypted with its present key");
@@ -328,7 +337,7 @@ impl Indexer {
     fn give_up(&self, rewriter: &mut Rewriter, error: &StoreError) {
         rewriter.give_up(&self.rows, error);
         if self.is_mixed.load(Ordering::Relaxed) {
-            tracing::error!(%error, "{NOT_SEALED} until its rows can be written anew");
+            tracing::error!(%error, "{NOT_ENCRYPTED} until its rows can be written anew");
         }
     }
 
@@ -371,7 +380,7 @@ impl Indexer {
             self.write_batch(std::slice::from_ref(&checkpoint))?;
             self.rows.finish(generation)?;
         }
-        let sealing = self.rows.engine.sealing();
+        let coding = self.rows.engine.row_coding();
         let (mut batch, mut bytes, mut passed) = (Vec::new(), 0, 0);
         for (key, value) in &generation.rows {
             passed += recent::AROUND + key.as_bytes().len() + value.as_ref().map_or(0, |value| value.len());
@@ -380,7 +389,7 @@ impl Indexer {
             }
             bytes += AROUND + key.as_bytes().len() + value.as_ref().map_or(0, |value| value.len());
             batch.push(match value {
-                Some(value) => sealing.seal(&Change::Put(key.clone(), value.clone())),
+                Some(value) => coding.encode(&Change::Put(key.clone(), value.clone())),
                 None => Change::Delete(key.clone()),
             });
             if bytes >= self.rows.batch_bytes() {

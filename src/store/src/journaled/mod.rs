@@ -37,10 +37,10 @@ use tandem_actors::{
 use tandem_wal::{Keeper, Wal, WalError};
 
 pub(super) use self::{
-    group::{decode_sealed as decode_group, time_sealed as time_of_group},
+    group::{decode_stored as decode_group, time_stored as time_of_group},
     index::checkpoint_key,
     recent::Generation,
-    start::{Opening, commits_in, log_key, open_journal, sessions_in},
+    start::{RecoveredStore, commits_in, log_key, open_journal, sessions_in},
 };
 use self::{
     index::{Indexer, Stop},
@@ -49,12 +49,12 @@ use self::{
 use super::{
     JournalOptions,
     cipher::AROUND_GROUP,
-    digests::Checked,
+    digests::CheckedRows,
     fence::{Fences, head_of},
     head::Head,
     room::Room,
     rows::{Bounds, Rows, check_key},
-    seal::Sealing,
+    seal::RowCoding,
 };
 
 /// How long a commit waits for the engine before it is refused: less than what counts as a stalled disk.
@@ -69,8 +69,8 @@ const HEAD_START: f64 = 0.2;
 /// How long a backup waits for the engine.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) struct Journaled {
-    rows: Arc<Checked>,
+pub(super) struct JournaledStore {
+    rows: Arc<CheckedRows>,
     recent: Arc<Recent>,
     indexer: Arc<Indexer>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -90,7 +90,7 @@ pub(super) struct Journaled {
 struct Writer {
     wal: Wal,
     log: u64,
-    sealing: Sealing,
+    coding: RowCoding,
     /// The last group that was acknowledged, for the next start.
     head: Option<Head>,
     /// Changes of the start that are not written yet, because the disk was full.
@@ -98,7 +98,7 @@ struct Writer {
     segment: Option<u64>,
 }
 
-impl Journaled {
+impl JournaledStore {
     fn check_alive(&self) -> Result<(), StoreError> {
         let failed = self.failed.get().or_else(|| self.indexer.failed.get());
         failed.map_or(Ok(()), |error| Err(error.clone()))
@@ -167,8 +167,8 @@ impl Journaled {
             encoder.commit(None, &first);
         }
         written().for_each(|commit| encoder.commit(commit.fence.as_ref(), &commit.changes));
-        if let Some(cipher) = writer.sealing.cipher() {
-            cipher.seal_group(writer.log, next, record, begin);
+        if let Some(cipher) = writer.coding.cipher() {
+            cipher.encrypt_group(writer.log, next, record, begin);
         }
         let bytes = record.len() as u64;
         let started = Instant::now();
@@ -176,7 +176,7 @@ impl Journaled {
         // A missing file explains a failure better than the error of the write.
         writer.wal.check_in_place().map_err(not_in_place)?;
         let number = number.map_err(|error| StoreError::new(format_args!("journal: {error}")))?;
-        debug_assert_eq!(number, next, "the group is sealed under its number");
+        debug_assert_eq!(number, next, "the group is encrypted under its number");
         metrics::histogram!("tandem_journal_sync_seconds").record(started.elapsed());
         if written().flat_map(|commit| &commit.changes).any(keys::is_erasure) {
             self.erased_upto.store(number, Ordering::Release);
@@ -214,7 +214,7 @@ impl Journaled {
     /// # Errors
     /// If that takes too long.
     pub fn reach_checkpoint(&self, group: u64) -> Result<(), StoreError> {
-        let is_reached = self.checkpoint() >= group || self.indexer.reach(group, CHECKPOINT_PATIENCE);
+        let is_reached = self.checkpoint() >= group || self.indexer.wait_for_checkpoint(group, CHECKPOINT_PATIENCE);
         self.check_alive()?;
         is_reached.then_some(()).ok_or_else(|| StoreError::busy("the engine does not keep up with the journal"))
     }
@@ -229,8 +229,8 @@ impl Journaled {
         self.indexer.checkpoint_group()
     }
 
-    /// The engine's rows: a little behind, and written while they are read.
-    pub fn engine(&self) -> &Checked {
+    /// The engine's rows. They are a little behind, and change while they are read.
+    pub fn engine(&self) -> &CheckedRows {
         &self.rows
     }
 
@@ -293,11 +293,11 @@ fn key_of(change: &Change) -> &Key {
     }
 }
 
-impl Store for Journaled {
+impl Store for JournaledStore {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         match self.recent.get(key) {
             Some(recent) => Ok(recent),
-            None => self.rows.get(key)?.map(|stored| self.rows.seals.open(key, stored)).transpose(),
+            None => self.rows.get(key)?.map(|stored| self.rows.check.value(key, stored)).transpose(),
         }
     }
 
@@ -319,7 +319,7 @@ impl Store for Journaled {
             for (key, value, origin) in merged {
                 let value = match origin {
                     Origin::Recent => Some(value),
-                    Origin::Engine => self.rows.seals.open_among_others(&key, value)?,
+                    Origin::Engine => self.rows.check.value_in_scan(&key, value)?,
                 };
                 rows.extend(value.map(|value| (key, value)));
             }
@@ -381,7 +381,7 @@ impl Store for Journaled {
     }
 }
 
-impl Drop for Journaled {
+impl Drop for JournaledStore {
     fn drop(&mut self) {
         self.end(Stop::AtOnce);
     }

@@ -40,15 +40,15 @@ pub(crate) struct Generation {
 }
 
 #[derive(Default)]
-struct State {
+struct Generations {
     active: Generation,
     frozen: Option<Arc<Generation>>,
 }
 
 #[derive(Default)]
 pub(super) struct Recent {
-    state: RwLock<State>,
-    /// A scan that was overtaken several times holds it for reading. No generation is frozen in the meantime.
+    state: RwLock<Generations>,
+    /// A scan that was repeated several times holds it for reading, so that no generation is frozen meanwhile.
     freezing: RwLock<()>,
     /// Bytes of the frozen generation that are in the engine.
     written: AtomicUsize,
@@ -59,7 +59,7 @@ const PATIENCE: u32 = 3;
 
 /// The amount of recent rows.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Amount {
+pub(super) struct RecentSize {
     /// In memory.
     pub bytes: usize,
     /// In memory, and not being written to the engine.
@@ -73,7 +73,7 @@ pub(super) struct Amount {
 }
 
 /// A row of a scan, and whether it was read from the engine.
-pub(super) type Merged = (Key, Bytes, Origin);
+pub(super) type ScannedRow = (Key, Bytes, Origin);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -110,10 +110,10 @@ impl Recent {
         active.since.get_or_insert_with(Instant::now);
     }
 
-    pub fn amount(&self) -> Amount {
+    pub fn amount(&self) -> RecentSize {
         let state = self.state.read();
         let frozen = state.frozen.as_ref();
-        Amount {
+        RecentSize {
             bytes: state.active.bytes + frozen.map_or(0, |frozen| frozen.bytes),
             active: state.active.bytes,
             written: self.written.load(Ordering::Relaxed),
@@ -125,7 +125,7 @@ impl Recent {
     /// The generation that is to be written to the engine, if there is anything: the frozen one, or the active one from
     /// now on.
     pub fn freeze(&self) -> Option<Arc<Generation>> {
-        let _nobody_minds = self.freezing.write();
+        let _no_scan = self.freezing.write();
         let mut state = self.state.write();
         if state.frozen.is_none() && state.active.since.is_some() {
             let next = Generation { number: state.active.number + 1, ..Generation::default() };
@@ -163,7 +163,7 @@ impl Recent {
         direction: Direction,
         limit: usize,
         engine: impl Fn(usize) -> Result<Vec<(Key, Bytes)>, StoreError>,
-    ) -> Result<Vec<Merged>, StoreError> {
+    ) -> Result<Vec<ScannedRow>, StoreError> {
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -245,7 +245,7 @@ fn merge(
     overlay: Overlay,
     direction: Direction,
     limit: usize,
-) -> Vec<Merged> {
+) -> Vec<ScannedRow> {
     let horizon = nearer(page_ends, overlay.ends, direction);
     let within = |key: &Key| horizon.as_ref().is_none_or(|horizon| in_direction(key, horizon, direction).is_le());
     let mut recent = overlay.rows.into_iter().filter(|(key, _)| within(key)).peekable();
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_that_is_overtaken_looks_again() {
+    fn a_scan_is_repeated_if_the_generations_change_meanwhile() {
         let recent = Recent::default();
         take(&recent, 1, &[put("xa", "1")]);
         let rounds = AtomicU32::new(0);

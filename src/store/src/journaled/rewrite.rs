@@ -15,9 +15,9 @@ use tandem_actors::{
 
 use crate::{
     Engine,
-    digests::Checked,
+    digests::CheckedRows,
     directory::SwitchError,
-    opened::Another,
+    open_engine::Another,
     rows::{Bounds, RESERVED, Rows},
 };
 
@@ -27,12 +27,13 @@ const ROWS: usize = 128;
 pub(super) const TURN: Duration = Duration::from_millis(20);
 /// A database is also rewritten only if it takes more than this, in percent of what a fresh one has taken.
 const MOST_PERCENT_OF_FRESH: u64 = 130;
-/// Room for a rewrite, in bytes of all rows. A fresh database of sled takes three times its rows.
-const ROOM: u64 = 4;
-/// After a rewrite under load the next one waits for so many times its duration.
-const PAUSE: u32 = 4;
-/// A rewrite that had to be given up is not begun again before that.
-const AFTER_FAILURE: Duration = Duration::from_secs(600);
+/// Free space that a rewrite needs, as a multiple of the bytes of all rows. A new database of sled takes three times
+/// its rows.
+const SPACE_FACTOR: u64 = 4;
+/// The pause after a rewrite under load, as a multiple of its duration.
+const PAUSE_FACTOR: u32 = 4;
+/// The pause after a rewrite that failed.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(600);
 
 /// A database that takes more bytes than this is rewritten, in percent of the bytes of its rows. A fresh one takes
 /// less.
@@ -81,12 +82,12 @@ pub(super) struct Rewriter {
     learned_percent: u64,
     not_before: Option<Instant>,
     always: bool,
-    /// All rows have to be written anew, whatever room they take, when the engine has all groups up to this one.
-    asked: Option<u64>,
-    /// What the journal's groups up to this one have written and replaced has to leave the files. None: nothing has.
-    leaving_upto: Option<u64>,
-    /// A checkpoint has written something since the last look.
-    look: bool,
+    /// A rewrite is requested, whatever the size, once the engine has all groups up to this one.
+    requested: Option<u64>,
+    /// Values that the groups up to this one have replaced must be removed from all files. `None`: no such request.
+    removing_upto: Option<u64>,
+    /// A checkpoint has written something since the size was measured.
+    has_changed: bool,
 }
 
 impl Rewriter {
@@ -97,32 +98,32 @@ impl Rewriter {
             learned_percent: 0,
             not_before: None,
             always,
-            asked: None,
-            leaving_upto: None,
-            look: true,
+            requested: None,
+            removing_upto: None,
+            has_changed: true,
         }
     }
 
     /// The groups up to `last` have to leave the journal, and what they have replaced the engine. The engine's rows are
     /// written anew when it has all groups up to `from`.
     pub fn ask(&mut self, from: u64, last: u64) {
-        self.asked = self.asked.max(Some(from));
-        self.leaving_upto = self.leaving_upto.max(Some(last));
+        self.requested = self.requested.max(Some(from));
+        self.removing_upto = self.removing_upto.max(Some(last));
     }
 
     /// Up to which group that is done, for the first time. `is_gone`: whether the journal's groups up to this one are.
     pub fn take_done(&mut self, is_gone: impl FnOnce(u64) -> bool) -> Option<u64> {
-        let is_done = self.asked.is_none() && self.fresh.is_none();
-        self.leaving_upto.take_if(|upto| is_done && is_gone(*upto))
+        let is_done = self.requested.is_none() && self.fresh.is_none();
+        self.removing_upto.take_if(|upto| is_done && is_gone(*upto))
     }
 
-    pub fn is_at_work(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.fresh.is_some()
     }
 
     /// A checkpoint has made these changes to the present database.
     pub fn follow(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        self.look = true;
+        self.has_changed = true;
         let Some(fresh) = &mut self.fresh else { return Ok(()) };
         fresh.followed += changes.iter().map(bytes_of).sum::<u64>();
         let is_copied = |change: &&Change| fresh.copied.as_ref().is_some_and(|copied| key_of(change) <= copied);
@@ -133,8 +134,8 @@ impl Rewriter {
     /// Begins, goes on or ends, as it is time to. The engine has all groups up to `checkpoint`.
     ///
     /// # Errors
-    /// It does not go on.
-    pub fn step(&mut self, rows: &Checked, checkpoint: u64) -> Result<(), Failure> {
+    /// Why the rewrite cannot continue.
+    pub fn step(&mut self, rows: &CheckedRows, checkpoint: u64) -> Result<(), Failure> {
         let Some(fresh) = &mut self.fresh else { return self.begin_if_due(rows, checkpoint) };
         if !rows.engine.has_room_for(0) {
             return Err(StoreError::no_room().into());
@@ -149,29 +150,29 @@ impl Rewriter {
         Ok(fresh.rows.complete()?)
     }
 
-    /// Gives the rewrite up. The next one is later.
-    pub fn give_up(&mut self, rows: &Checked, error: &StoreError) {
+    /// Gives the rewrite up. The next one begins after a pause.
+    pub fn give_up(&mut self, rows: &CheckedRows, error: &StoreError) {
         tracing::warn!(%error, "the engine's rows could not be rewritten; what is not needed stays on the disk for now");
-        self.not_before = Some(Instant::now() + AFTER_FAILURE);
-        self.look = true;
+        self.not_before = Some(Instant::now() + PAUSE_AFTER_FAILURE);
+        self.has_changed = true;
         self.drop_fresh(rows);
     }
 
-    /// Removes what is not complete.
-    pub fn drop_fresh(&mut self, rows: &Checked) {
+    /// Removes the incomplete database.
+    pub fn drop_fresh(&mut self, rows: &CheckedRows) {
         if self.fresh.take().is_some() {
             rows.engine.remove_another();
         }
     }
 
-    fn begin_if_due(&mut self, rows: &Checked, checkpoint: u64) -> Result<(), Failure> {
+    fn begin_if_due(&mut self, rows: &CheckedRows, checkpoint: u64) -> Result<(), Failure> {
         let is_early = self.not_before.is_some_and(|at| Instant::now() < at) && !self.always;
-        if is_early || !std::mem::take(&mut self.look) {
+        if is_early || !std::mem::take(&mut self.has_changed) {
             return Ok(());
         }
         let disk = rows.engine.disk_bytes();
         metrics::gauge!("tandem_store_engine_bytes").set(disk as f64);
-        let is_asked = self.asked.is_some_and(|from| checkpoint >= from);
+        let is_asked = self.requested.is_some_and(|from| checkpoint >= from);
         if !self.always && !is_asked && disk < self.from {
             return Ok(());
         }
@@ -182,7 +183,7 @@ impl Rewriter {
         if !is_due {
             return Ok(());
         }
-        let room = live.saturating_mul(ROOM);
+        let room = live.saturating_mul(SPACE_FACTOR);
         if !rows.engine.has_room_for(room) {
             let needed = "must be free beside twice what is kept free (store.min_free)";
             return Err(StoreError::new(format_args!("{room} bytes {needed}")).into());
@@ -194,7 +195,7 @@ impl Rewriter {
         Ok(())
     }
 
-    fn end(&mut self, rows: &Checked) -> Result<(), Failure> {
+    fn end(&mut self, rows: &CheckedRows) -> Result<(), Failure> {
         let Some(fresh) = &self.fresh else { return Ok(()) };
         fresh.rows.complete()?;
         let before = rows.engine.disk_bytes();
@@ -208,9 +209,9 @@ impl Rewriter {
             }
             SwitchError::Unclear(error) => Failure::Final(StoreError::new(error)),
         })?;
-        self.asked.take_if(|from| checkpoint >= *from);
-        // One that began too early is done again at once.
-        self.look |= self.asked.is_some();
+        self.requested.take_if(|from| checkpoint >= *from);
+        // A rewrite that began before the requested group is repeated at once.
+        self.has_changed |= self.requested.is_some();
         let after = rows.engine.disk_bytes();
         if followed < live / 4 {
             // An engine that needs more by itself is not rewritten again and again. A small database says nothing about
@@ -218,9 +219,9 @@ impl Rewriter {
             let of_fresh = after.saturating_mul(MOST_PERCENT_OF_FRESH).checked_div(live).filter(|_| after >= self.from);
             self.learned_percent = of_fresh.unwrap_or(0);
         } else {
-            // What was changed meanwhile has left room behind again.
-            self.not_before = Some(Instant::now() + started.elapsed() * PAUSE);
-            self.look = true;
+            // Changes during the rewrite have left unused space again.
+            self.not_before = Some(Instant::now() + started.elapsed() * PAUSE_FACTOR);
+            self.has_changed = true;
         }
         let millis = started.elapsed().as_millis() as u64;
         tracing::info!(before, after, millis, "the engine's rows were rewritten without what is not needed any more");
@@ -230,8 +231,8 @@ impl Rewriter {
 }
 
 impl Fresh {
-    /// Returns whether there may be more.
-    fn copy_some(&mut self, rows: &Checked) -> Result<bool, StoreError> {
+    /// Copies one page. Returns whether there may be more rows.
+    fn copy_some(&mut self, rows: &CheckedRows) -> Result<bool, StoreError> {
         let bounds = match &self.copied {
             None => Bounds::between(&Key::from_bytes([]), None),
             Some(copied) => Bounds { from: copied.as_bytes().to_vec(), beyond_from: true, to: vec![RESERVED] },
@@ -239,8 +240,8 @@ impl Fresh {
         let page = rows.engine.range(&bounds, Direction::Forward, ROWS)?;
         let Some((last, _)) = page.last() else { return Ok(false) };
         self.copied = Some(last.clone());
-        let sealing = rows.engine.sealing();
-        let puts: Vec<_> = page.into_iter().map(|(key, stored)| sealing.reseal(key, stored)).collect();
+        let coding = rows.engine.row_coding();
+        let puts: Vec<_> = page.into_iter().map(|(key, stored)| coding.recode(key, stored)).collect();
         self.rows.fill(&puts.iter().collect::<Vec<_>>())?;
         Ok(true)
     }
@@ -272,8 +273,8 @@ mod tests {
         open::{open_journal_of, open_rows},
     };
 
-    /// Some megabytes in an engine's database: a smaller one says nothing about a large one.
-    fn filled(engine: Engine, path: &Path) -> Checked {
+    /// Some megabytes in an engine's database, because a smaller one does not predict the size of a large one.
+    fn filled(engine: Engine, path: &Path) -> CheckedRows {
         let at = Location { engine, path: path.to_owned() };
         let options = Options { min_free: 0, ..Options::default() };
         let store = open(&at, &options).expect("a store");
@@ -296,18 +297,18 @@ mod tests {
 
     /// The next start knows nothing of the rewrite.
     #[test]
-    fn a_fresh_database_is_not_rewritten_again() {
+    fn a_database_is_not_rewritten_again_right_after_a_rewrite() {
         for engine in Engine::ALL {
             let directory = tempfile::tempdir().expect("a directory");
             let rows = filled(engine, directory.path());
-            let mut rewriter = Rewriter { asked: Some(0), ..Rewriter::new(0, false) };
-            while rewriter.asked.is_some() {
+            let mut rewriter = Rewriter { requested: Some(0), ..Rewriter::new(0, false) };
+            while rewriter.requested.is_some() {
                 rewriter.step(&rows, 0).expect("a step");
             }
             let (disk, live) = (rows.engine.disk_bytes(), rows.live_bytes().expect("an estimate"));
             let mut rewriter = Rewriter::new(0, false);
             rewriter.step(&rows, 0).expect("a look");
-            assert!(!rewriter.is_at_work(), "{engine}: {disk} bytes for {live}");
+            assert!(!rewriter.is_running(), "{engine}: {disk} bytes for {live}");
         }
     }
 }

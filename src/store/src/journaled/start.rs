@@ -16,7 +16,7 @@ use tandem_actors::{
 use tandem_wal::{Wal, WalError};
 
 use super::{
-    Journaled, Writer,
+    JournaledStore, Writer,
     group::{self, NotUnderstood},
     index::{Indexer, checkpoint_key},
     recent::{Origin, Recent},
@@ -24,15 +24,15 @@ use super::{
 use crate::{
     Location, Options, StoreOpenError,
     cipher::AROUND_GROUP,
-    digests::{Checked, Digests, LoadError, Loaded},
+    digests::{CheckedRows, Digests, LoadError, LoadedDigests},
     fence::Fences,
     head::Head,
     open::own_number,
-    opened::Opened,
+    open_engine::OpenEngine,
     room::Room,
-    rows::{Bounds, Rows},
-    seal::Sealing,
-    sealed::Seals,
+    row_check::RowCheck,
+    rows::{Bounds, Rows, Strictness},
+    seal::RowCoding,
 };
 
 /// The row that names the journal of a store.
@@ -40,9 +40,9 @@ pub(crate) fn log_key() -> Key {
     keys::meta("journal")
 }
 
-/// An engine with the journal in front of it, before it takes commits.
-pub(crate) struct Opening {
-    pub rows: Checked,
+/// An engine and its recovered journal, before the store accepts commits.
+pub(crate) struct RecoveredStore {
+    pub rows: CheckedRows,
     recent: Arc<Recent>,
     wal: Wal,
     log: u64,
@@ -53,18 +53,18 @@ pub(crate) struct Opening {
 /// Opens the journal of an open engine in `directory`, and reads the groups that the engine does not have yet.
 pub(crate) fn open_journal(
     location: &Location,
-    engine: Opened,
-    loaded: Result<Loaded, LoadError>,
+    engine: OpenEngine,
+    loaded: Result<LoadedDigests, LoadError>,
     directory: &Path,
     options: &Options,
-) -> Result<Opening, StoreOpenError> {
+) -> Result<RecoveredStore, StoreOpenError> {
     let unusable = |error: StoreError| StoreOpenError::Corrupt {
         path: location.path.clone(),
         engine: location.engine,
         reason: error.text().to_owned(),
     };
-    let seals = Seals::of(&engine).map_err(unusable)?;
-    let sealing = engine.sealing();
+    let check = RowCheck::of(&engine).map_err(unusable)?;
+    let coding = engine.row_coding();
     let number = |key: &Key| own_number(&engine, key);
     let checkpoint = number(&checkpoint_key()).map_err(unusable)?.unwrap_or(0);
     let Some(log) = number(&log_key()).map_err(unusable)? else {
@@ -88,7 +88,7 @@ pub(crate) fn open_journal(
     let mut not_understood: Option<(u64, NotUnderstood)> = None;
     let opened =
         Wal::open(options.wal_disk(), directory, log, options.journal.segments(), checkpoint, |number, record| {
-            let told = group::decode_sealed(&sealing, log, number, record, |commit| {
+            let told = group::decode_stored(&coding, log, number, record, |commit| {
                 recent.take(number, 0, commit.changes.iter());
             });
             // An empty group counts as well.
@@ -111,20 +111,19 @@ pub(crate) fn open_journal(
             "read groups that the engine does not have yet from the journal"
         );
     }
-    // The engine may have these in part.
-    let has_right_sums = loaded.keyed == sealing.cipher().is_some();
-    let digests = Digests::new(loaded, recent.freeze(), options.disk.clone(), sealing);
-    let rows = Checked { engine, digests, seals, is_strict: false };
+    // The engine may have some of these rows.
+    let has_right_sums = loaded.keyed == coding.cipher().is_some();
+    let digests = Digests::new(loaded, recent.freeze(), options.disk.clone(), coding);
+    let rows = CheckedRows { engine, digests, check, strictness: Strictness::Lenient };
     if !has_right_sums {
         rows.key_digests(&location.path).map_err(unusable)?;
     }
-    Ok(Opening { rows, recent, wal, log, checkpoint })
+    Ok(RecoveredStore { rows, recent, wal, log, checkpoint })
 }
 
-impl Opening {
-    /// Whether a scan with a flaw fails.
-    pub fn strict(mut self, is_strict: bool) -> Self {
-        self.rows.is_strict = is_strict;
+impl RecoveredStore {
+    pub fn with_strictness(mut self, strictness: Strictness) -> Self {
+        self.rows.strictness = strictness;
         self
     }
 
@@ -140,7 +139,7 @@ impl Opening {
 
     /// Starts the store. Takes a node epoch that was never used before, durably. On a full disk the epoch is written
     /// with the first group.
-    pub fn start(self, room: Room, head: Option<Head>, options: &Options) -> Result<Journaled, StoreError> {
+    pub fn start(self, room: Room, head: Option<Head>, options: &Options) -> Result<JournaledStore, StoreError> {
         let store = self.start_without_thread(room, head, options, false)?;
         let thread = store.indexer.start().map_err(StoreError::caused_by)?;
         *store.thread.lock() = Some(thread);
@@ -153,13 +152,13 @@ impl Opening {
         head: Option<Head>,
         options: &Options,
         stepped: bool,
-    ) -> Result<Journaled, StoreError> {
+    ) -> Result<JournaledStore, StoreError> {
         let Self { rows, recent, wal, log, checkpoint } = self;
         let rows = Arc::new(rows);
         let indexer =
             Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint, wal.last(), stepped);
-        let writer = Writer { wal, log, sealing: rows.engine.sealing(), head, first: Vec::new(), segment: None };
-        let mut store = Journaled {
+        let writer = Writer { wal, log, coding: rows.engine.row_coding(), head, first: Vec::new(), segment: None };
+        let mut store = JournaledStore {
             rows,
             recent,
             indexer,
@@ -186,7 +185,7 @@ impl Opening {
     }
 }
 
-impl Journaled {
+impl JournaledStore {
     fn take_epoch(&self, epoch: Change) -> Result<(), StoreError> {
         let mut writer = self.writer.lock();
         writer.first = vec![epoch];
@@ -203,11 +202,11 @@ impl Journaled {
     }
 }
 
-/// All rows, recent ones included, each with its seal.
-impl Rows for Opening {
+/// All rows as an engine would store them, recent ones included.
+impl Rows for RecoveredStore {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         match self.recent.get(key) {
-            Some(recent) => Ok(recent.map(|value| self.sealed(key, value))),
+            Some(recent) => Ok(recent.map(|value| self.encoded(key, value))),
             None => self.rows.get(key),
         }
     }
@@ -218,15 +217,15 @@ impl Rows for Opening {
         let as_stored = |(key, value, origin)| match origin {
             Origin::Engine => (key, value),
             Origin::Recent => {
-                let value = self.sealed(&key, value);
+                let value = self.encoded(&key, value);
                 (key, value)
             }
         };
         Ok(merged.into_iter().map(as_stored).collect())
     }
 
-    fn sealing(&self) -> Sealing {
-        self.rows.engine.sealing()
+    fn row_coding(&self) -> RowCoding {
+        self.rows.engine.row_coding()
     }
 
     fn write(&self, _changes: &[&Change]) -> Result<(), StoreError> {
@@ -234,20 +233,20 @@ impl Rows for Opening {
     }
 }
 
-impl Opening {
-    fn sealed(&self, key: &Key, value: Bytes) -> Bytes {
-        match self.sealing().seal(&Change::Put(key.clone(), value)) {
-            Change::Put(_, sealed) => sealed,
+impl RecoveredStore {
+    fn encoded(&self, key: &Key, value: Bytes) -> Bytes {
+        match self.row_coding().encode(&Change::Put(key.clone(), value)) {
+            Change::Put(_, stored) => stored,
             Change::Delete(_) => Bytes::new(),
         }
     }
 }
 
 /// The commits of a good group.
-pub(crate) fn commits_in(sealing: &Sealing, log: u64, group: u64, record: &[u8]) -> Vec<Commit> {
+pub(crate) fn commits_in(coding: &RowCoding, log: u64, group: u64, record: &[u8]) -> Vec<Commit> {
     let mut commits = Vec::new();
-    // A group of a later version is not begun.
-    let _whole = group::decode_sealed(sealing, log, group, record, |commit| commits.push(commit));
+    // Nothing is passed on from a group of a later version.
+    let _whole = group::decode_stored(coding, log, group, record, |commit| commits.push(commit));
     commits
 }
 

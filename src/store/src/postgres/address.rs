@@ -16,10 +16,10 @@ const GONE_AFTER: Duration = Duration::from_secs(10);
 /// `postgres://USER@HOST:PORT/DATABASE`
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Address(Arc<Parsed>);
+pub struct Address(Arc<AddressParts>);
 
 #[derive(PartialEq, Eq)]
-struct Parsed {
+struct AddressParts {
     text: String,
     config: tokio_postgres::Config,
 }
@@ -99,7 +99,7 @@ impl FromStr for Address {
             None if is_on_this_machine(&config) => SslMode::Disable,
             None => SslMode::Require,
         });
-        Ok(Self(Arc::new(Parsed { text: text.to_owned(), config })))
+        Ok(Self(Arc::new(AddressParts { text: text.to_owned(), config })))
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_without_showing_it() {
+    fn an_invalid_address_is_refused_and_not_shown() {
         for (text, refused) in [
             ("", InvalidAddress::Form),
             ("sled:data", InvalidAddress::Form),

@@ -73,6 +73,6 @@ impl Access {
 
 async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
     if let Err(error) = connection.await {
-        tracing::debug!(error = super::error::told(&error), "a connection to PostgreSQL ended");
+        tracing::debug!(error = super::error::reason_of(&error), "a connection to PostgreSQL ended");
     }
 }

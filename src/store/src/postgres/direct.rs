@@ -13,15 +13,15 @@ use super::{
     Address, PostgresError,
     bridge::Bridge,
     connection::Access,
-    error::told,
+    error::reason_of,
     group::Group,
     owner,
-    schema::{self, Found, failed},
-    statements::Reading,
+    schema::{self, Completeness, SchemaFound, failed},
+    statements::ReadStatements,
 };
 use crate::{
     Options,
-    rows::{Bounds, Rows},
+    rows::{Bounds, Rows, Strictness},
 };
 
 /// A page of rows is read or written within this time.
@@ -29,29 +29,29 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 const FILL: &str = "INSERT INTO tandem.rows (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[])";
 
-/// One connection that reads, and writes if it fills a new store.
-pub(crate) struct Direct {
+/// One connection that reads a store, or fills a new one.
+pub(crate) struct DirectRows {
     address: Address,
     bridge: Bridge,
     client: Arc<Client>,
-    reading: Arc<Reading>,
+    reading: Arc<ReadStatements>,
     fill: Option<Statement>,
 }
 
-impl Direct {
-    /// All rows of one moment.
+impl DirectRows {
+    /// Reads all rows as they are at one moment.
     ///
     /// # Errors
-    /// If there is no complete store, or, with `alone`, if a node uses it.
-    pub fn read(address: &Address, options: &Options, alone: bool) -> Result<Self, PostgresError> {
+    /// If there is no complete store. [`Strictness::Strict`]: also if a node uses it.
+    pub fn read(address: &Address, options: &Options, strictness: Strictness) -> Result<Self, PostgresError> {
         Self::open(address, options, move |address, client| async move {
             match schema::look(&address, &client).await? {
-                Found::Nothing => return Err(PostgresError::Absent { address }),
-                Found::Store { complete: false, .. } => return Err(PostgresError::HalfCopied { address }),
-                Found::Store { .. } => {}
+                SchemaFound::Nothing => return Err(PostgresError::Absent { address }),
+                SchemaFound::Store { complete: false, .. } => return Err(PostgresError::HalfCopied { address }),
+                SchemaFound::Store { .. } => {}
             }
             let reading = failed(&address, "read its rows");
-            if alone && owner::is_in_use(&client).await.map_err(&reading)? {
+            if strictness == Strictness::Strict && owner::is_in_use(&client).await.map_err(&reading)? {
                 return Err(PostgresError::InUse { address, holder: "a node that runs".into() });
             }
             // A reader of the rows may pause for as long as it likes, as behind a pager.
@@ -72,11 +72,11 @@ impl Direct {
                 return Err(PostgresError::BeingMade { address });
             }
             match schema::look(&address, &client).await? {
-                Found::Nothing => {}
-                Found::Store { complete: true, .. } => return Err(PostgresError::NotEmpty { address }),
-                Found::Store { complete: false, .. } => schema::remove(&client).await.map_err(&preparing)?,
+                SchemaFound::Nothing => {}
+                SchemaFound::Store { complete: true, .. } => return Err(PostgresError::NotEmpty { address }),
+                SchemaFound::Store { complete: false, .. } => schema::remove(&client).await.map_err(&preparing)?,
             }
-            schema::make(&address, &client, false).await?;
+            schema::make(&address, &client, Completeness::Unfinished).await?;
             client.prepare(FILL).await.map(Some).map_err(preparing)
         })
     }
@@ -92,7 +92,7 @@ impl Direct {
         let opened = bridge.wait(WITHIN, async move {
             let (client, _) = access.connect().await?;
             let fill = begin(to.clone(), client.clone()).await?;
-            let reading = Reading::prepare(&client).await.map_err(failed(&to, "read its rows"))?;
+            let reading = ReadStatements::prepare(&client).await.map_err(failed(&to, "read its rows"))?;
             Ok((client, Arc::new(reading), fill))
         });
         let (client, reading, fill) = opened.ok_or_else(|| PostgresError::silent(address))??;
@@ -121,13 +121,13 @@ impl Direct {
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, StoreError> {
         match self.bridge.wait(WITHIN, work) {
-            Some(answer) => answer.map_err(|error| StoreError::new(told(&error))),
+            Some(answer) => answer.map_err(|error| StoreError::new(reason_of(&error))),
             None => Err(StoreError::away("PostgreSQL does not answer")),
         }
     }
 }
 
-impl Rows for Direct {
+impl Rows for DirectRows {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         let (client, reading, key) = (self.client.clone(), self.reading.clone(), key.clone());
         self.answer(async move { reading.get(&client, &key).await })
@@ -167,7 +167,7 @@ mod tests {
         let address: Address = address.parse().expect("an address");
         let options = Options::default();
         super::super::open(&address, here.path(), &options).expect("a store").close();
-        let rows = Direct::read(&address, &options, true).expect("it can be read");
+        let rows = DirectRows::read(&address, &options, Strictness::Strict).expect("it can be read");
         let client = rows.client.clone();
         let show = "SELECT current_setting('idle_in_transaction_session_timeout'), now() <> statement_timestamp()";
         let (timeout, in_transaction) = rows

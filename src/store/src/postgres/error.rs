@@ -114,8 +114,8 @@ impl PostgresError {
     }
 }
 
-/// What a statement or a connection failed of, in the server's words, without data.
-pub(super) fn told(error: &tokio_postgres::Error) -> String {
+/// Why a statement or a connection failed, in the server's words, without data.
+pub(super) fn reason_of(error: &tokio_postgres::Error) -> String {
     if let Some(server) = error.as_db_error() {
         return server.message().to_owned();
     }
@@ -137,7 +137,7 @@ pub(super) fn is_transient(error: &tokio_postgres::Error) -> bool {
 
 /// The error of a connection that was not made.
 pub(super) fn not_connected(address: &Address, error: tokio_postgres::Error) -> PostgresError {
-    let (address, reason) = (address.clone(), told(&error));
+    let (address, reason) = (address.clone(), reason_of(&error));
     let class = error.code().map(|code| code.code().get(..2).unwrap_or_default().to_owned());
     let source = Some(error.into());
     match class.as_deref() {

@@ -13,7 +13,7 @@ use super::{
     Address, Member, PostgresError,
     bridge::Bridge,
     connection::Access,
-    schema::{self, Found, failed},
+    schema::{self, SchemaFound, failed},
 };
 use crate::{Options, Password, StoreOpenError};
 
@@ -76,7 +76,7 @@ impl Standby {
     pub fn begin(address: &Address, options: &Options, member: &Arc<Member>) -> Result<Self, StoreOpenError> {
         let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
         let bridge = Bridge::start().map_err(|error| PostgresError::no_thread(address, error))?;
-        let looking = Looking { access, member: member.clone() };
+        let looking = Lookout { access, member: member.clone() };
         let looked = bridge.wait(WITHIN, async move { (looking.first().await, looking) });
         let (first, looking) = looked.ok_or_else(|| PostgresError::silent(address))?;
         let (tell, sights) = watch::channel(first?);
@@ -90,12 +90,12 @@ impl Standby {
     }
 }
 
-struct Looking {
+struct Lookout {
     access: Access,
     member: Arc<Member>,
 }
 
-impl Looking {
+impl Lookout {
     async fn first(&self) -> Result<Sight, PostgresError> {
         let (client, _) = self.access.connect().await?;
         if !self.join(&client).await? {
@@ -108,9 +108,11 @@ impl Looking {
     async fn join(&self, client: &Client) -> Result<bool, PostgresError> {
         let address = &self.access.address;
         match schema::look(address, client).await? {
-            Found::Nothing => return Ok(false),
-            Found::Store { complete: false, .. } => return Err(PostgresError::HalfCopied { address: address.clone() }),
-            Found::Store { complete: true, .. } => {}
+            SchemaFound::Nothing => return Ok(false),
+            SchemaFound::Store { complete: false, .. } => {
+                return Err(PostgresError::HalfCopied { address: address.clone() });
+            }
+            SchemaFound::Store { complete: true, .. } => {}
         }
         join(client, &self.member).await.map(|()| true).map_err(failed(address, "note that this node stands by"))
     }
@@ -137,7 +139,7 @@ impl Looking {
     /// Looks until nobody wants to know it any more. While the database is away, the last sight stays.
     async fn keep(self, tell: watch::Sender<Sight>) {
         let mut told_away = false;
-        while let Some(problem) = self.keep_with_one_connection(&tell, &mut told_away).await {
+        while let Some(problem) = self.watch_over_one_connection(&tell, &mut told_away).await {
             let is_empty = matches!(problem, PostgresError::Absent { .. });
             if !is_empty && !std::mem::replace(&mut told_away, true) {
                 tracing::warn!(%problem, "this node stands by and cannot see whether it is needed; it looks again and again");
@@ -146,8 +148,8 @@ impl Looking {
         }
     }
 
-    /// Returns why it ended. `None` if nobody wants to know it any more.
-    async fn keep_with_one_connection(
+    /// Returns why the connection ended. `None` if the receiver is gone.
+    async fn watch_over_one_connection(
         &self,
         tell: &watch::Sender<Sight>,
         told_away: &mut bool,
@@ -241,7 +243,7 @@ pub fn fleet_nodes(address: &Address, options: &Options) -> Result<Vec<NodeSeen>
     let listed = bridge.wait(WITHIN, async move {
         let (client, _) = access.connect().await?;
         let address = &access.address;
-        if schema::look(address, &client).await? == Found::Nothing {
+        if schema::look(address, &client).await? == SchemaFound::Nothing {
             return Err(PostgresError::Absent { address: address.clone() });
         }
         let listing = failed(address, "list its nodes");

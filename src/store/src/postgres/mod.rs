@@ -38,7 +38,7 @@ use tandem_actors::{
     ports::{Change, Claim, Commit, Direction, OwnerEpoch, Store, StoreError, StoreFault, Verdict},
 };
 
-pub(crate) use self::direct::Direct;
+pub(crate) use self::direct::DirectRows;
 pub use self::{
     address::{Address, InvalidAddress},
     error::PostgresError,
@@ -50,8 +50,8 @@ use self::{group::Group, reads::Reads, writer::Writer};
 use crate::{
     fence::{Fences, head_of},
     head::Head,
+    row_check::RowCheck,
     rows::{Bounds, Rows, check_key},
-    sealed::Seals,
 };
 
 /// What PostgreSQL's index takes. The longest key of ours is shorter.
@@ -61,7 +61,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) struct PostgresStore {
     reads: Reads,
-    seals: Seals,
+    check: RowCheck,
     fences: Fences,
     failed: OnceLock<StoreError>,
     writer: Mutex<Writer>,
@@ -106,12 +106,12 @@ fn admit(group: &[Commit]) -> Result<(), StoreError> {
 
 impl Store for PostgresStore {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        self.reads.get(key)?.map(|stored| self.seals.open(key, stored)).transpose()
+        self.reads.get(key)?.map(|stored| self.check.value(key, stored)).transpose()
     }
 
     fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let found = self.reads.get_all(keys)?;
-        let open = |key| found.get(key).cloned().map(|stored| self.seals.open(key, stored)).transpose();
+        let open = |key| found.get(key).cloned().map(|stored| self.check.value(key, stored)).transpose();
         keys.iter().map(open).collect()
     }
 
@@ -130,7 +130,7 @@ impl Store for PostgresStore {
             let last = last.clone();
             let mut rows = Vec::with_capacity(found.len());
             for (key, stored) in found {
-                let value = self.seals.open_among_others(&key, stored)?;
+                let value = self.check.value_in_scan(&key, stored)?;
                 rows.extend(value.map(|value| (key, value)));
             }
             // An empty page would mean that no rows follow.

@@ -15,9 +15,9 @@ use super::{
     bridge::Bridge,
     connection::Access,
     here::Here,
-    owner::{self, Held, Node},
+    owner::{self, Held, ThisNode},
     reads::Reads,
-    schema::{self, Found, failed},
+    schema::{self, Completeness, SchemaFound, failed},
     writer::Writer,
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     directory::Directory,
     fence::Fences,
     head::{self, Head},
-    sealed::Seals,
+    row_check::RowCheck,
 };
 
 /// How long the database may take until it is ready for a node, beside another node's lease.
@@ -50,9 +50,9 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
     let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
     let no_thread = |error| StoreOpenError::of(here.path(), "start a thread", error);
     let bridge = Arc::new(Bridge::start().map_err(no_thread)?);
-    let node = Node::here(options.member.clone());
+    let node = ThisNode::new(options.member.clone());
     let longest = WITHIN + node.lease();
-    let beginning = Beginning {
+    let beginning = KnownDatabase {
         node,
         access: access.clone(),
         known,
@@ -91,10 +91,10 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
     reads
         .wait_until_ready(READS_WITHIN)
         .map_err(|refusal| refusal.unwrap_or_else(|| PostgresError::silent(address)))?;
-    let seals = Seals::of(&reads).map_err(unread)?;
+    let check = RowCheck::of(&reads).map_err(unread)?;
     Ok(Arc::new(PostgresStore {
         reads,
-        seals,
+        check,
         fences: Fences::new(epoch),
         failed: OnceLock::new(),
         writer: Mutex::new(writer),
@@ -104,9 +104,9 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
     }))
 }
 
-/// What is known before the database was looked at.
-struct Beginning {
-    node: Node,
+/// What this machine knows of the database before it connects.
+struct KnownDatabase {
+    node: ThisNode,
     access: Access,
     /// The database that this machine had.
     known: Option<String>,
@@ -116,7 +116,7 @@ struct Beginning {
     may_make: bool,
 }
 
-impl Beginning {
+impl KnownDatabase {
     async fn begin(
         self,
         bridge: Arc<Bridge>,
@@ -125,7 +125,7 @@ impl Beginning {
         let address = self.access.address.clone();
         let (client, connection) = self.access.connect().await?;
         let cluster = self.cluster(&address, &client).await?;
-        let last = owner::last(&client).await.map_err(failed(&address, "say how far it goes"))?;
+        let last = owner::last_group(&client).await.map_err(failed(&address, "say how far it goes"))?;
         let is_known = self.known.as_ref() == Some(&cluster);
         if let Some(missing @ 1..) = self.acknowledged.checked_sub(last.cast_unsigned()).filter(|_| is_known) {
             return Err(PostgresError::RolledBack { address, missing, path: self.here.join(head::FILE) });
@@ -139,10 +139,14 @@ impl Beginning {
     /// The id of the database, which is made if it may be.
     async fn cluster(&self, address: &Address, client: &Client) -> Result<String, PostgresError> {
         let cluster = match schema::look(address, client).await? {
-            Found::Store { complete: false, .. } => return Err(PostgresError::HalfCopied { address: address.clone() }),
-            Found::Store { cluster, complete: true } => cluster,
-            Found::Nothing if self.may_make && self.known.is_none() => schema::make(address, client, true).await?,
-            Found::Nothing => return Err(PostgresError::Absent { address: address.clone() }),
+            SchemaFound::Store { complete: false, .. } => {
+                return Err(PostgresError::HalfCopied { address: address.clone() });
+            }
+            SchemaFound::Store { cluster, complete: true } => cluster,
+            SchemaFound::Nothing if self.may_make && self.known.is_none() => {
+                schema::make(address, client, Completeness::Complete).await?
+            }
+            SchemaFound::Nothing => return Err(PostgresError::Absent { address: address.clone() }),
         };
         match &self.known {
             Some(known) if *known != cluster => Err(PostgresError::OtherCluster {
@@ -169,8 +173,10 @@ pub fn inspect(address: &Address, options: &Options) -> Result<bool, StoreOpenEr
         schema::look(&access.address, &client).await
     });
     match found.ok_or_else(|| PostgresError::silent(address))?? {
-        Found::Nothing => Ok(false),
-        Found::Store { complete: true, .. } => Ok(true),
-        Found::Store { complete: false, .. } => Err(PostgresError::HalfCopied { address: address.clone() }.into()),
+        SchemaFound::Nothing => Ok(false),
+        SchemaFound::Store { complete: true, .. } => Ok(true),
+        SchemaFound::Store { complete: false, .. } => {
+            Err(PostgresError::HalfCopied { address: address.clone() }.into())
+        }
     }
 }

@@ -36,8 +36,8 @@ pub(super) struct Held {
 
 /// This process, as others see it.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    /// Of this process alone.
+pub(super) struct ThisNode {
+    /// The id of this process.
     pub id: String,
     /// The machine's name, or that of the settings.
     pub name: String,
@@ -45,8 +45,8 @@ pub(super) struct Node {
     pub member: Option<Arc<Member>>,
 }
 
-impl Node {
-    pub fn here(member: Option<Arc<Member>>) -> Self {
+impl ThisNode {
+    pub fn new(member: Option<Arc<Member>>) -> Self {
         match &member {
             Some(fleet) => Self { id: fleet.id.clone(), name: fleet.name.clone(), member },
             None => Self { id: super::schema::random_id(), name: machine(), member },
@@ -92,8 +92,8 @@ pub(super) fn machine() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Takes the shards at the start of a node. Waits for the lease of a node that does not answer to run out.
-pub(super) async fn claim(access: &Access, client: &Client, node: &Node) -> Result<Held, PostgresError> {
+/// Claims the shards at the start of a node. If their owner does not answer, it waits for the end of the owner's lease.
+pub(super) async fn claim(access: &Access, client: &Client, node: &ThisNode) -> Result<Held, PostgresError> {
     let failed = failed(&access.address, "let this node claim it");
     show_alive(client, node).await.map_err(&failed)?;
     match &node.member {
@@ -106,7 +106,7 @@ pub(super) async fn claim(access: &Access, client: &Client, node: &Node) -> Resu
     let (mut lease, mut looks): (Option<String>, u32) = (None, 0);
     loop {
         if let Some(held) = try_claim(client, node).await.map_err(&failed)? {
-            tidy(client, node).await.map_err(&failed)?;
+            delete_earlier_nodes(client, node).await.map_err(&failed)?;
             return Ok(held);
         }
         let holder = client
@@ -139,10 +139,10 @@ pub(super) async fn claim(access: &Access, client: &Client, node: &Node) -> Resu
     }
 }
 
-/// `None` if another node has the shards. It has them as long as its connection lives and it renews its lease.
-async fn try_claim(client: &Client, node: &Node) -> Result<Option<Held>, Error> {
-    // The owner's lock is held for this statement only: nobody waits for a node that stands still between two. An owner
-    // of a fleet answers until its lease is over, even if it has lost its connection.
+/// Claims the shards. `None` if another node owns them: its connection lives and its lease is valid.
+async fn try_claim(client: &Client, node: &ThisNode) -> Result<Option<Held>, Error> {
+    // The owner's lock is held for this statement only. So a node that stops between two statements blocks nobody. The
+    // owner of a fleet keeps the shards until its lease is over, even if it has lost its connection.
     let has_ended = match node.member {
         Some(_) => "false".to_owned(),
         None => format!("pg_try_advisory_xact_lock({})", lock_of("owner")),
@@ -155,7 +155,7 @@ async fn try_claim(client: &Client, node: &Node) -> Result<Option<Held>, Error> 
     let claimed = client.query_opt(&claim, &[&node.id, &node.lease().as_secs_f64()]).await?;
     let Some(claimed) = claimed else { return Ok(None) };
     node.holds_since(sent);
-    last(client).await.map(|last| Some(Held { epoch: claimed.get(0), last }))
+    last_group(client).await.map(|last| Some(Held { epoch: claimed.get(0), last }))
 }
 
 /// Whether a node owns the shards whose connection lives.
@@ -172,8 +172,8 @@ fn lock_of(id: &str) -> String {
     format!("hashtextextended({id}, {OF_NODES})")
 }
 
-/// Removes what earlier nodes have left.
-async fn tidy(client: &Client, node: &Node) -> Result<(), Error> {
+/// Deletes the rows of earlier nodes.
+async fn delete_earlier_nodes(client: &Client, node: &ThisNode) -> Result<(), Error> {
     let gone = "DELETE FROM tandem.nodes WHERE id <> $1 AND started_at < now() - interval '1 day'";
     match &node.member {
         Some(member) => fleet::note_owner(client, member).await?,
@@ -185,7 +185,7 @@ async fn tidy(client: &Client, node: &Node) -> Result<(), Error> {
 
 /// Takes a new epoch on a new connection, so that nothing counts that the last one may still bring. `None` if another
 /// node has taken over.
-pub(super) async fn hold_on(client: &Client, node: &Node) -> Result<Option<Held>, Error> {
+pub(super) async fn hold_on(client: &Client, node: &ThisNode) -> Result<Option<Held>, Error> {
     show_alive(client, node).await?;
     let sent = Instant::now();
     let held = client
@@ -197,23 +197,23 @@ pub(super) async fn hold_on(client: &Client, node: &Node) -> Result<Option<Held>
         .await?;
     let Some(held) = held else { return Ok(None) };
     node.holds_since(sent);
-    // What was in flight is written or never will be: the update has waited for it.
-    last(client).await.map(|last| Some(Held { epoch: held.get(0), last }))
+    // The update has waited for a group that was being written. So its outcome is final.
+    last_group(client).await.map(|last| Some(Held { epoch: held.get(0), last }))
 }
 
-/// Shows others that this node lives, as long as this connection does. Waits for nobody but a statement that claims.
-async fn show_alive(client: &Client, node: &Node) -> Result<(), Error> {
+/// Shows other nodes that this node lives, for as long as this connection lives. It waits only for a claim.
+async fn show_alive(client: &Client, node: &ThisNode) -> Result<(), Error> {
     let share = format!("SELECT pg_advisory_lock_shared({})", lock_of("$1"));
     client.execute(&share, &[&node.id]).await.map(drop)
 }
 
-/// The number of the last group that is written.
-pub(super) async fn last(client: &Client) -> Result<i64, Error> {
+/// Reads the number of the last written group.
+pub(super) async fn last_group(client: &Client) -> Result<i64, Error> {
     Ok(client.query_one("SELECT max(number) FROM tandem.groups", &[]).await?.get(0))
 }
 
-/// Lets the next node begin at once.
-pub(super) async fn release(client: &Client, node: &Node) -> Result<(), Error> {
+/// Releases the database, so that the next node can start at once.
+pub(super) async fn release(client: &Client, node: &ThisNode) -> Result<(), Error> {
     node.lets_go();
     client.execute("UPDATE tandem.shards SET owner = NULL, lease_until = NULL WHERE owner = $1", &[&node.id]).await?;
     client.execute("DELETE FROM tandem.nodes WHERE id = $1", &[&node.id]).await.map(drop)

@@ -23,9 +23,9 @@ use super::{
     PostgresError,
     bridge::Bridge,
     connection::{Access, RETRY},
-    error::{is_transient, told},
+    error::{is_transient, reason_of},
     schema::failed,
-    statements::Reading,
+    statements::ReadStatements,
 };
 use crate::{
     fence::LONGEST_WAIT,
@@ -42,8 +42,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// A connection that is ready to read.
 pub(super) struct Ready {
     client: Arc<Client>,
-    reading: Reading,
-    /// Notified when this connection, and no later one, counts as lost.
+    reading: ReadStatements,
+    /// Notified when this connection counts as lost.
     lost: Notify,
 }
 
@@ -102,7 +102,7 @@ impl Reads {
     pub fn start(bridge: Arc<Bridge>, access: &Access) -> Self {
         let links: Arc<Links> = Arc::default();
         for link in 0..LINKS {
-            bridge.spawn(keep(links.clone(), link, access.clone()));
+            bridge.spawn(keep_connected(links.clone(), link, access.clone()));
         }
         Self { bridge, links, next: AtomicUsize::new(0) }
     }
@@ -135,9 +135,9 @@ impl Reads {
         match self.bridge.wait(LONGEST_WAIT, read(ready.clone())) {
             Some(Ok(found)) => Ok(found),
             Some(Err(error)) if error.as_db_error().is_some() && !is_transient(&error) => {
-                Err(StoreError::new(format_args!("PostgreSQL refused to read: {}", told(&error))))
+                Err(StoreError::new(format_args!("PostgreSQL refused to read: {}", reason_of(&error))))
             }
-            Some(Err(error)) => Err(StoreError::away(format_args!("PostgreSQL is away: {}", told(&error)))),
+            Some(Err(error)) => Err(StoreError::away(format_args!("PostgreSQL is away: {}", reason_of(&error)))),
             None => {
                 self.links.all[link].lose(&ready);
                 self.probe_the_rest();
@@ -163,8 +163,8 @@ impl Reads {
     }
 }
 
-/// Keeps one connection, as long as the thread of the connections runs.
-async fn keep(links: Arc<Links>, link: usize, access: Access) {
+/// Keeps one connection open, as long as the thread of the connections runs.
+async fn keep_connected(links: Arc<Links>, link: usize, access: Access) {
     let mut failures = 0;
     loop {
         let connected = tokio::time::timeout(LONGEST_WAIT, connect(&access)).await;
@@ -192,7 +192,7 @@ async fn keep(links: Arc<Links>, link: usize, access: Access) {
 
 async fn connect(access: &Access) -> Result<(Ready, JoinHandle<()>), PostgresError> {
     let (client, connection) = access.connect().await?;
-    let reading = Reading::prepare(&client).await.map_err(failed(&access.address, "read its rows"))?;
+    let reading = ReadStatements::prepare(&client).await.map_err(failed(&access.address, "read its rows"))?;
     Ok((Ready { client, reading, lost: Notify::new() }, connection))
 }
 

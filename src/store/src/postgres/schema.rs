@@ -14,7 +14,7 @@ use tokio_postgres::Client;
 
 use super::{
     Address, PostgresError,
-    error::{is_transient, told},
+    error::{is_transient, reason_of},
 };
 use crate::seal::all_sealed;
 
@@ -84,7 +84,7 @@ pub(super) async fn check_server(address: &Address, client: &Client) -> Result<(
 
 /// What is in the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum SchemaFound {
     /// No tables.
     Nothing,
     /// A store of this version.
@@ -99,8 +99,8 @@ pub(super) enum Found {
 /// Looks without changing anything.
 ///
 /// # Errors
-/// If what is there is not ours, or of another version.
-pub(super) async fn look(address: &Address, client: &Client) -> Result<Found, PostgresError> {
+/// If the tables are not Tandem's, or of another version.
+pub(super) async fn look(address: &Address, client: &Client) -> Result<SchemaFound, PostgresError> {
     let found = failed(address, "say what is in the database");
     let there = client
         .query(
@@ -112,7 +112,7 @@ pub(super) async fn look(address: &Address, client: &Client) -> Result<Found, Po
         .map_err(&found)?;
     let there: Vec<String> = there.iter().map(|row| row.get(0)).collect();
     if there.is_empty() {
-        return Ok(Found::Nothing);
+        return Ok(SchemaFound::Nothing);
     }
     let version = match client.query_opt("SELECT version, id, complete FROM tandem.cluster", &[]).await {
         // A table of this name that has other columns, or none.
@@ -134,7 +134,7 @@ pub(super) async fn look(address: &Address, client: &Client) -> Result<Found, Po
     if there != TABLES {
         return Err(foreign());
     }
-    Ok(Found::Store { cluster: version.get(1), complete: version.get(2) })
+    Ok(SchemaFound::Store { cluster: version.get(1), complete: version.get(2) })
 }
 
 /// Whether nobody else makes or removes tables until this connection ends, or unlocks it as often.
@@ -165,22 +165,36 @@ pub(super) async fn remove(client: &Client) -> Result<(), tokio_postgres::Error>
     client.batch_execute("DROP SCHEMA tandem CASCADE").await
 }
 
-/// Makes the tables of a new store, and returns the database's new id. `complete` is false for the target of a copy.
-/// Two that come at the same time: the second is refused.
-pub(super) async fn make(address: &Address, client: &Client, complete: bool) -> Result<String, PostgresError> {
+/// What new tables hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Completeness {
+    /// An empty store.
+    Complete,
+    /// The target of a copy. No node uses it before the copy is complete.
+    Unfinished,
+}
+
+/// Makes the tables of a new store, and returns the database's new id. Of two callers at the same time, the second is
+/// refused.
+pub(super) async fn make(
+    address: &Address,
+    client: &Client,
+    completeness: Completeness,
+) -> Result<String, PostgresError> {
     let making = failed(address, "make tandem's tables");
     if !try_lock_schema(client).await.map_err(&making)? {
         return Err(PostgresError::BeingMade { address: address.clone() });
     }
     let made = async {
-        if look(address, client).await? != Found::Nothing {
+        if look(address, client).await? != SchemaFound::Nothing {
             return Err(PostgresError::BeingMade { address: address.clone() });
         }
         let cluster = random_id();
+        let complete = completeness == Completeness::Complete;
         let first =
             format!("INSERT INTO tandem.cluster (id, version, complete) VALUES ('{cluster}', {VERSION}, {complete});");
-        // The rows of a copy say themselves whether all of them are sealed.
-        let sealed = if complete { sealed_row() } else { String::new() };
+        // A copy includes the row that says whether every row has a seal.
+        let sealed = if complete { all_sealed_row() } else { String::new() };
         client.batch_execute(&format!("BEGIN; {MAKE} {first} {sealed} COMMIT;")).await.map_err(&making)?;
         Ok(cluster)
     };
@@ -193,8 +207,8 @@ pub(super) async fn make(address: &Address, client: &Client, complete: bool) -> 
     made
 }
 
-/// Says that all rows are sealed.
-fn sealed_row() -> String {
+/// The row that says that every row has a seal.
+fn all_sealed_row() -> String {
     let key = HEXLOWER.encode(all_sealed().as_bytes());
     format!("INSERT INTO tandem.rows (key, value) VALUES ('\\x{key}', '\\x01');")
 }
@@ -211,7 +225,7 @@ pub(super) fn failed(
 ) -> impl Fn(tokio_postgres::Error) -> PostgresError + use<> {
     let address = address.clone();
     move |error| {
-        let (address, reason) = (address.clone(), told(&error));
+        let (address, reason) = (address.clone(), reason_of(&error));
         let is_away = error.as_db_error().is_none() || is_transient(&error);
         let source = Some(error.into());
         if is_away {

@@ -13,15 +13,15 @@ const GET_ALL: &str = "SELECT key, value FROM tandem.rows WHERE key = ANY ($1)";
 const FORWARD: &str = "SELECT key, value FROM tandem.rows WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3";
 const BACKWARD: &str = "SELECT key, value FROM tandem.rows WHERE key >= $1 AND key < $2 ORDER BY key DESC LIMIT $3";
 
-/// What reads rows.
-pub(super) struct Reading {
+/// The statements that read rows.
+pub(super) struct ReadStatements {
     get: Statement,
     get_all: Statement,
     forward: Statement,
     backward: Statement,
 }
 
-impl Reading {
+impl ReadStatements {
     pub async fn prepare(client: &Client) -> Result<Self, Error> {
         let (get, get_all, forward, backward) = futures_util::try_join!(
             client.prepare(GET),

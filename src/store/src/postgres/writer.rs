@@ -16,9 +16,9 @@ use tokio_postgres::{Client, Statement};
 use super::{
     bridge::Bridge,
     connection::{Access, RETRY},
-    error::{is_transient, told},
+    error::{is_transient, reason_of},
     group::Group,
-    owner::{self, Held, Node},
+    owner::{self, Held, ThisNode},
     sabotage::Sabotage,
 };
 
@@ -52,8 +52,8 @@ struct Link {
     epoch: i64,
 }
 
-/// How a try ended.
-enum Tried<T> {
+/// The outcome of an attempt.
+enum TryOutcome<T> {
     Done(T),
     /// Another epoch is current.
     NotHeld,
@@ -70,12 +70,12 @@ struct Away {
     failures: u32,
 }
 
-impl<T> Tried<T> {
+impl<T> TryOutcome<T> {
     fn failed(error: &tokio_postgres::Error) -> Self {
         if error.as_db_error().is_some() && !is_transient(error) {
-            return Self::Failed(told(error));
+            return Self::Failed(reason_of(error));
         }
-        Self::Lost(told(error))
+        Self::Lost(reason_of(error))
     }
 
     fn silent() -> Self {
@@ -86,7 +86,7 @@ impl<T> Tried<T> {
 pub(super) struct Writer {
     access: Access,
     bridge: Arc<Bridge>,
-    node: Node,
+    node: ThisNode,
     link: Option<Link>,
     /// The last group that is known to be written.
     number: i64,
@@ -101,7 +101,7 @@ impl Writer {
     pub async fn new(
         access: Access,
         bridge: Arc<Bridge>,
-        node: Node,
+        node: ThisNode,
         (client, connection): (Arc<Client>, AbortHandle),
         Held { epoch, last }: Held,
         closing: Arc<AtomicBool>,
@@ -133,7 +133,7 @@ impl Writer {
             }
             let started = Instant::now();
             match self.try_write(&link, &group, number) {
-                Tried::Done(()) => {
+                TryOutcome::Done(()) => {
                     metrics::histogram!("tandem_journal_sync_seconds").record(started.elapsed());
                     self.number = number;
                     self.forget_numbers(&link);
@@ -149,14 +149,14 @@ impl Writer {
         while self.renewed.elapsed() >= self.node.renew_every() {
             let Some(link) = self.held_link()? else { continue };
             match self.try_renew(&link) {
-                Tried::Done(()) => self.renewed = Instant::now(),
+                TryOutcome::Done(()) => self.renewed = Instant::now(),
                 tried => self.recover(tried)?,
             }
         }
         Ok(())
     }
 
-    fn try_write(&self, link: &Link, group: &Arc<Group>, number: i64) -> Tried<()> {
+    fn try_write(&self, link: &Link, group: &Arc<Group>, number: i64) -> TryOutcome<()> {
         let (Link { client, write, epoch, .. }, group, node) = (link.clone(), group.clone(), self.node.id.clone());
         let work = async move {
             let (deleted, keys, values) = (group.deleted(), group.keys(), group.values());
@@ -167,47 +167,47 @@ impl Writer {
                 tokio::time::sleep(delay).await;
                 drop(work.await);
             });
-            return Tried::Done(());
+            return TryOutcome::Done(());
         }
         match self.bridge.wait(ANSWER_WITHIN, work) {
-            Some(Ok(row)) if row.get::<_, i64>(0) == 1 => Tried::Done(()),
-            Some(Ok(_)) => Tried::NotHeld,
-            Some(Err(error)) => Tried::failed(&error),
-            None => Tried::silent(),
+            Some(Ok(row)) if row.get::<_, i64>(0) == 1 => TryOutcome::Done(()),
+            Some(Ok(_)) => TryOutcome::NotHeld,
+            Some(Err(error)) => TryOutcome::failed(&error),
+            None => TryOutcome::silent(),
         }
     }
 
-    fn try_renew(&self, link: &Link) -> Tried<()> {
+    fn try_renew(&self, link: &Link) -> TryOutcome<()> {
         let (Link { client, epoch, .. }, node) = (link.clone(), self.node.id.clone());
         let (sent, lease) = (Instant::now(), self.node.lease().as_secs_f64());
         let work = async move { client.query_opt(RENEW, &[&node, &epoch, &lease]).await };
         match self.bridge.wait(ANSWER_WITHIN, work) {
             Some(Ok(Some(row))) if row.get(0) => {
                 self.node.holds_since(sent);
-                Tried::Done(())
+                TryOutcome::Done(())
             }
             Some(Ok(Some(_))) => {
-                Tried::Lost("fsync or full_page_writes was switched off while it ran: switch it on again".into())
+                TryOutcome::Lost("fsync or full_page_writes was switched off while it ran: switch it on again".into())
             }
             Some(Ok(None)) if self.sabotage.is_unfenced() => {
                 self.node.holds_since(sent);
-                Tried::Done(())
+                TryOutcome::Done(())
             }
-            Some(Ok(None)) => Tried::NotHeld,
-            Some(Err(error)) => Tried::failed(&error),
-            None => Tried::silent(),
+            Some(Ok(None)) => TryOutcome::NotHeld,
+            Some(Err(error)) => TryOutcome::failed(&error),
+            None => TryOutcome::silent(),
         }
     }
 
-    fn recover(&mut self, tried: Tried<()>) -> Result<(), StoreError> {
+    fn recover(&mut self, tried: TryOutcome<()>) -> Result<(), StoreError> {
         match tried {
-            Tried::Done(()) => Ok(()),
-            Tried::NotHeld => {
-                self.let_go();
+            TryOutcome::Done(()) => Ok(()),
+            TryOutcome::NotHeld => {
+                self.drop_link();
                 Ok(())
             }
-            Tried::Lost(reason) => self.pause(reason),
-            Tried::Failed(reason) => Err(StoreError::new(format_args!("PostgreSQL refused to write: {reason}"))
+            TryOutcome::Lost(reason) => self.pause(reason),
+            TryOutcome::Failed(reason) => Err(StoreError::new(format_args!("PostgreSQL refused to write: {reason}"))
                 .advising("see to the database, then start again: everything that was answered is there")),
         }
     }
@@ -219,8 +219,8 @@ impl Writer {
         }
         let (access, node, statement) = (self.access.clone(), self.node.clone(), self.sabotage.statement(WRITE));
         let work = async move {
-            let (client, connection) = access.connect().await.map_err(|error| Tried::Lost(error.to_string()))?;
-            let failed = |error| Tried::failed(&error);
+            let (client, connection) = access.connect().await.map_err(|error| TryOutcome::Lost(error.to_string()))?;
+            let failed = |error| TryOutcome::failed(&error);
             let write = client.prepare(&statement).await.map_err(failed)?;
             let held = owner::hold_on(&client, &node).await.map_err(failed)?;
             Ok((client, connection.abort_handle(), write, held))
@@ -258,7 +258,7 @@ impl Writer {
 
     /// Waits before the next try. Says once why.
     fn pause(&mut self, reason: String) -> Result<(), StoreError> {
-        self.let_go();
+        self.drop_link();
         if self.closing.load(Ordering::Acquire) {
             return Err(StoreError::stopping(format_args!("PostgreSQL was away when the node stopped: {reason}")));
         }
@@ -273,7 +273,7 @@ impl Writer {
         Ok(())
     }
 
-    fn let_go(&mut self) {
+    fn drop_link(&mut self) {
         if let Some(link) = self.link.take() {
             link.connection.abort();
         }

@@ -27,16 +27,16 @@ use self::{
 };
 use super::{
     Location, Options, StoreOpenError,
-    digests::{Digest, Loaded, has_no_digest, load, loaded},
+    digests::{Digest, LoadedDigests, has_no_digest, load, loaded},
     directory::Directory,
     head::Head,
     journaled::{checkpoint_key, commits_in, log_key},
     names::record,
     open::{create, journal_path, own_number},
-    opened::Opened,
+    open_engine::OpenEngine,
     rows::{Bounds, PAGE, Rows},
-    seal::all_sealed,
-    verify::told,
+    seal::{Seals, mark_all_sealed},
+    verify::describe_damage,
 };
 
 /// Why a store was not repaired.
@@ -53,7 +53,7 @@ pub enum RepairError {
 
 /// The outcome of a repair.
 #[derive(Debug, Default)]
-pub struct Repaired {
+pub struct RepairReport {
     /// The number of saved rows.
     pub rows: u64,
     /// One line each.
@@ -65,8 +65,8 @@ pub struct Repaired {
 /// Repairs the store at `location`, which nobody may have open.
 ///
 /// # Errors
-/// If there is none, or its engine cannot be opened at all, or the new one cannot be written.
-pub fn repair(location: &Location, options: &Options) -> Result<Repaired, RepairError> {
+/// If there is no store, its engine cannot be opened at all, or the new store cannot be written.
+pub fn repair(location: &Location, options: &Options) -> Result<RepairReport, RepairError> {
     let Location { engine, path } = location;
     if !Directory::holds_store(path) {
         return Err(StoreOpenError::Absent { path: path.clone(), engine: *engine }.into());
@@ -92,7 +92,7 @@ pub fn repair(location: &Location, options: &Options) -> Result<Repaired, Repair
             fs::remove_dir_all(&to.path).map_err(again)?;
         }
     }
-    let mut found = Repaired::default();
+    let mut found = RepairReport::default();
     let mut source = Source::open(location, options, &mut found.given_up)?;
     let target = Directory::lock(&to.path)?;
     create(&to, &target, options, |rows| {
@@ -118,9 +118,9 @@ fn first_after(options: &Options, journal: &Path, log: u64, group: u64) -> Optio
 
 /// A damaged store.
 struct Source {
-    engine: Opened,
-    digests: Option<Loaded>,
-    all_sealed: bool,
+    engine: OpenEngine,
+    digests: Option<LoadedDigests>,
+    seals: Seals,
     /// The last group whose rows are all in the engine; 0 if it is unknown.
     checkpoint: u64,
     /// What the journal holds beyond the engine; none: deleted.
@@ -142,14 +142,14 @@ impl Source {
         if digests.take_if(|digests| log.is_some_and(|log| digests.log != log)).is_some() {
             given_up.push("the digests: they belong to another store; the engine's rows are taken as they are".into());
         }
-        if digests.take_if(|digests| digests.keyed != engine.sealing().cipher().is_some()).is_some() {
+        if digests.take_if(|digests| digests.keyed != engine.row_coding().cipher().is_some()).is_some() {
             given_up.push(
                 "the digests: they are from before the store was encrypted; the engine's rows are taken as they are"
                     .into(),
             );
         }
         let checkpoint = own_number(&engine, &checkpoint_key()).ok().flatten();
-        let is_cut = |digests: &mut Loaded| {
+        let is_cut = |digests: &mut LoadedDigests| {
             let first = log.and_then(|log| first_after(options, &journal, log, digests.group));
             first.unwrap_or(u64::MAX) > digests.group + 1 && checkpoint.is_some_and(|group| group > digests.group)
         };
@@ -159,11 +159,11 @@ impl Source {
         }
         let known = checkpoint.into_iter().chain(digests.as_ref().map(|digests| digests.group));
         let after = known.min().unwrap_or(0);
-        let all_sealed = engine.get(&all_sealed()).is_ok_and(|row| row.is_some());
+        let seals = Seals::of(&engine).unwrap_or(Seals::OnNewRows);
         let mut source = Self {
             engine,
             digests,
-            all_sealed,
+            seals,
             checkpoint: checkpoint.unwrap_or(0),
             recent: BTreeMap::new(),
             broken: BTreeSet::new(),
@@ -191,7 +191,7 @@ impl Source {
 
     /// Reports what the journal has lost.
     fn note(&self, location: &Location, report: &Report, after: u64, given_up: &mut Vec<String>) {
-        given_up.extend(report.bad.iter().filter(|bad| bad.is_beyond(after)).map(told));
+        given_up.extend(report.bad.iter().filter(|bad| bad.is_beyond(after)).map(describe_damage));
         let last = report.last.unwrap_or(0).max(self.checkpoint);
         let acknowledged = Head::open(&location.path).and_then(|mut head| head.read()).unwrap_or(0);
         if acknowledged > last {
@@ -202,7 +202,7 @@ impl Source {
     fn take(&mut self, replay: &mut Replay, group: u64, payload: &[u8]) {
         replay.has_gap |= group > replay.next;
         replay.next = group + 1;
-        for Commit { fence, changes } in commits_in(&self.engine.sealing(), replay.log, group, payload) {
+        for Commit { fence, changes } in commits_in(&self.engine.row_coding(), replay.log, group, payload) {
             if let Some(fence) = &fence {
                 // Without a gap before it, each commit follows the one before.
                 let head = replay.heads.get(&fence.session).copied();
@@ -228,9 +228,9 @@ impl Source {
         Some(last.first().and_then(|(key, _)| keys::seq_of(key)).unwrap_or(0))
     }
 
-    /// Writes the rows that can be saved.
-    fn save(&mut self, to: &dyn Rows, found: &mut Repaired) -> Result<(), StoreError> {
-        let ranges = self.digests.take().map(Loaded::into_ranges);
+    /// Writes the rows that can be saved into the new store.
+    fn save(&mut self, to: &dyn Rows, found: &mut RepairReport) -> Result<(), StoreError> {
+        let ranges = self.digests.take().map(LoadedDigests::into_ranges);
         let ranges = ranges.unwrap_or_else(|| vec![(Key::from_bytes([]), Vec::new())]);
         for (at, (start, digests)) in ranges.iter().enumerate() {
             let end = ranges.get(at + 1).map(|(start, _)| start);
@@ -238,14 +238,14 @@ impl Source {
             self.save_range(&Bounds::between(start, end), start, digests, to, found)?;
         }
         let recent = std::mem::take(&mut self.recent);
-        let sealing = to.sealing();
-        let puts = recent.into_iter().filter_map(|(key, value)| Some(sealing.seal(&Change::Put(key, value?))));
+        let coding = to.row_coding();
+        let puts = recent.into_iter().filter_map(|(key, value)| Some(coding.encode(&Change::Put(key, value?))));
         let puts: Vec<_> = puts.collect();
         found.rows += puts.len() as u64;
         for page in puts.chunks(PAGE) {
             to.write(&page.iter().collect::<Vec<_>>())?;
         }
-        to.write(&[&Change::Put(all_sealed(), Bytes::from_static(&[1]))])
+        to.write(&[&mark_all_sealed()])
     }
 
     fn save_range(
@@ -254,11 +254,11 @@ impl Source {
         start: &Key,
         digests: Option<&[Digest]>,
         to: &dyn Rows,
-        found: &mut Repaired,
+        found: &mut RepairReport,
     ) -> Result<(), StoreError> {
         let mut missing: Vec<Digest> = digests.unwrap_or_default().to_vec();
         let mut left = bounds.clone();
-        let (from, sealing) = (self.engine.sealing(), to.sealing());
+        let (from, coding) = (self.engine.row_coding(), to.row_coding());
         loop {
             let rows = match self.engine.range(&left, Direction::Forward, PAGE) {
                 Ok(rows) => rows,
@@ -271,14 +271,14 @@ impl Source {
             (left.from, left.beyond_from) = (last.as_bytes().to_vec(), true);
             let mut good = Vec::with_capacity(rows.len());
             for (key, stored) in rows {
-                strike(&mut missing, &key);
+                remove_from_missing(&mut missing, &key);
                 if has_no_digest(&key) || self.recent.contains_key(&key) {
                     continue;
                 }
                 let is_current =
                     digests.is_none_or(|digests| digests.contains(&Digest::of_stored(&from, &key, &stored)));
-                match from.unseal(&key, stored, self.all_sealed) {
-                    Ok(value) if is_current => good.push(sealing.seal(&Change::Put(key, value))),
+                match from.decode(&key, stored, self.seals) {
+                    Ok(value) if is_current => good.push(coding.encode(&Change::Put(key, value))),
                     _ => found.given_up.push(record(&key)),
                 }
             }
@@ -287,7 +287,7 @@ impl Source {
         }
         // Rows that are gone are known by the hashes of their keys only.
         let written = self.recent.range(start.clone()..).map(|(key, _)| key).take_while(|key| bounds.contains(key));
-        written.for_each(|key| strike(&mut missing, key));
+        written.for_each(|key| remove_from_missing(&mut missing, key));
         if !missing.is_empty() {
             found.given_up.push(format!("{} rows at or after {}: they are gone", missing.len(), record(start)));
         }
@@ -295,8 +295,8 @@ impl Source {
     }
 }
 
-/// Removes the key's digest from the missing ones: the row is there, or was written later.
-fn strike(missing: &mut Vec<Digest>, key: &Key) {
+/// Removes the key's digest from the missing ones: the row exists, or was written later.
+fn remove_from_missing(missing: &mut Vec<Digest>, key: &Key) {
     missing.retain(|digest| !digest.is_of(key));
 }
 

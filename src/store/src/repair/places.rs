@@ -9,7 +9,7 @@ use rustix::{
 };
 
 use super::RepairError;
-use crate::{Engine, Location, Options, StoreOpenError, directory::Directory, opened::Opened};
+use crate::{Engine, Location, Options, StoreOpenError, directory::Directory, open_engine::OpenEngine};
 
 /// Puts the repaired store in the place of the damaged one, in one step: a store is there at any moment. The damaged
 /// one is kept.
@@ -33,14 +33,14 @@ pub(super) fn open_engine(
     location: &Location,
     options: &Options,
     given_up: &mut Vec<String>,
-) -> Result<Opened, StoreOpenError> {
+) -> Result<OpenEngine, StoreOpenError> {
     let open = || {
         let directory = Directory::lock(&location.path)?;
         match directory.engine(&*options.disk)?.filter(|found| *found != location.engine) {
             Some(found) => {
                 Err(StoreOpenError::OtherEngine { path: location.path.clone(), found, asked: location.engine })
             }
-            None => Opened::open(location, directory, options),
+            None => OpenEngine::open(location, directory, options),
         }
     };
     let mut opened = open();

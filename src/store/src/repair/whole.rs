@@ -14,16 +14,17 @@ use tandem_actors::{
 use crate::{
     names::session_of,
     rows::{Rows, in_pages},
+    seal::Seals,
 };
 
 /// The state's `seq`, of a snapshot.
 #[derive(Deserialize)]
 struct Snapshot {
-    session: State,
+    session: SnapshotSeq,
 }
 
 #[derive(Deserialize)]
-struct State {
+struct SnapshotSeq {
     seq: Seq,
 }
 
@@ -43,7 +44,9 @@ pub(super) fn make_all_whole(rows: &dyn Rows, given_up: &mut Vec<String>) -> Res
 fn gaps_of(rows: &dyn Rows, session: &SessionId) -> Result<Gaps, StoreError> {
     let mut gaps = Gaps::default();
     for (key, row) in rows.scan(&keys::compacted_of(session), None, Direction::Forward, usize::MAX)? {
-        if let Some(block) = rows.sealing().unseal(&key, row, true).ok().and_then(|row| records::decode(&row).ok()) {
+        if let Some(block) =
+            rows.row_coding().decode(&key, row, Seals::OnEveryRow).ok().and_then(|row| records::decode(&row).ok())
+        {
             gaps.extend(block);
         }
     }
@@ -55,7 +58,8 @@ fn make_whole(rows: &dyn Rows, session: &SessionId, given_up: &mut Vec<String>) 
     let events = rows.scan(&keys::events(session), None, Direction::Forward, usize::MAX)?;
     let seqs: Vec<Seq> = events.iter().filter_map(|(key, _)| keys::seq_of(key)).collect();
     let snapshot_key = keys::snapshot(session);
-    let snapshot = rows.get(&snapshot_key)?.and_then(|row| rows.sealing().unseal(&snapshot_key, row, true).ok());
+    let snapshot =
+        rows.get(&snapshot_key)?.and_then(|row| rows.row_coding().decode(&snapshot_key, row, Seals::OnEveryRow).ok());
     let snapshot = snapshot.and_then(|row| records::decode::<Snapshot>(&row).ok()).map_or(0, |row| row.session.seq);
     let last = seqs.last().copied().unwrap_or(0);
     let is_of_the_past = snapshot <= last;

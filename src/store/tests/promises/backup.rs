@@ -8,7 +8,7 @@ use std::{
 };
 
 use tandem_actors::domain::time::Timestamp;
-use tandem_store::{BackupError, Backups, Choice, Plan};
+use tandem_store::{BackupError, Backups, RestorePlan, RestorePoint};
 
 use super::{
     workload::{group, latest},
@@ -19,20 +19,20 @@ fn open_with_backups(engine: Engine, path: &Path) -> (Arc<dyn Store>, Backups) {
     store::open_with_backups(&location(engine, path), &small()).expect("the store opens")
 }
 
-fn take(backups: &Backups, to: &Path) -> store::Taken {
+fn take(backups: &Backups, to: &Path) -> store::BackupReport {
     backups.take(to, &[], 0, &mut |_| {}).expect("a backup")
 }
 
-fn plan(from: &Path, choice: &Choice) -> Result<Plan, BackupError> {
+fn plan(from: &Path, choice: &RestorePoint) -> Result<RestorePlan, BackupError> {
     store::plan(from, choice, &mut |_| {})
 }
 
 /// The number of the last group of the workload in what is restored, and the position.
-fn restored(from: &Path, choice: &Choice, engine: Engine) -> (u64, u64) {
+fn restored(from: &Path, choice: &RestorePoint, engine: Engine) -> (u64, u64) {
     restored_with(from, choice, engine, &small())
 }
 
-fn restored_with(from: &Path, choice: &Choice, engine: Engine, options: &Options) -> (u64, u64) {
+fn restored_with(from: &Path, choice: &RestorePoint, engine: Engine, options: &Options) -> (u64, u64) {
     let place = tempfile::tempdir().expect("a directory");
     let plan = plan(from, choice).unwrap_or_else(|error| panic!("{choice}: {error}"));
     let made = plan.restore(&place.path().join("data"), Some(engine), options, &mut |_| {});
@@ -100,19 +100,19 @@ fn every_backup_and_every_position_between_two_is_the_state_after_one_group() {
         });
         store.close();
         drop((store, backups));
-        let offset = restored(&to, &Choice::Newest, engine);
+        let offset = restored(&to, &RestorePoint::Newest, engine);
         let offset = offset.1 - offset.0;
         for manifest in &taken {
-            let (latest, position) = restored(&to, &Choice::Backup(manifest.id.clone()), other(engine));
+            let (latest, position) = restored(&to, &RestorePoint::Backup(manifest.id.clone()), other(engine));
             assert_eq!((latest + offset, position), (manifest.position, manifest.position));
         }
         let (first, last) = (taken[0].position, taken[3].position);
         assert!(last > first + 10, "groups are written between the backups: {first} to {last}");
         for position in (first..=last).step_by(((last - first) / 4) as usize) {
-            assert_eq!(restored(&to, &Choice::Position(position), engine), (position - offset, position));
+            assert_eq!(restored(&to, &RestorePoint::Position(position), engine), (position - offset, position));
         }
         for beyond in [first - 1, last + 1] {
-            let error = plan(&to, &Choice::Position(beyond)).expect_err("out of reach").to_string();
+            let error = plan(&to, &RestorePoint::Position(beyond)).expect_err("out of reach").to_string();
             assert!(error.contains("cannot be restored") && !error.contains('\n'), "{error}");
         }
     }
@@ -130,10 +130,10 @@ fn the_state_at_a_time_is_the_one_after_the_last_group_before_it() {
     let between = moment();
     store.commit(&group(3)).expect("written");
     take(&backups, &to);
-    assert_eq!(restored(&to, &Choice::At(between), Engine::Redb).0, 2);
+    assert_eq!(restored(&to, &RestorePoint::At(between), Engine::Redb).0, 2);
     let long_ago = Timestamp::from_millis(1_000);
     for out in [long_ago, (Options::default().now)() + Duration::from_secs(60)] {
-        plan(&to, &Choice::At(out)).expect_err("out of reach");
+        plan(&to, &RestorePoint::At(out)).expect_err("out of reach");
     }
 }
 
@@ -165,11 +165,11 @@ fn a_damaged_time_or_length_of_a_group_is_found_before_it_decides_anything() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x40;
         fs::write(&file, bytes).expect("written");
-        let error = plan(&to, &Choice::At(between)).expect_err(what).to_string();
+        let error = plan(&to, &RestorePoint::At(between)).expect_err(what).to_string();
         assert!(error.contains("its checksum is wrong"), "{what}: {error}");
     }
     fs::write(&file, whole).expect("written");
-    assert_eq!(restored(&to, &Choice::At(between), Engine::Redb).0, 2);
+    assert_eq!(restored(&to, &RestorePoint::At(between), Engine::Redb).0, 2);
 }
 
 #[test]
@@ -195,16 +195,16 @@ fn every_position_between_the_last_plain_backup_and_the_first_encrypted_one_is_r
         // A start may write groups of its own.
         let offset = encrypted.position - number;
         for position in plain.position..=encrypted.position {
-            let found = restored_with(&to, &Choice::Position(position), engine, &with_key);
+            let found = restored_with(&to, &RestorePoint::Position(position), engine, &with_key);
             assert_eq!(found, ((position - offset).max(EACH), position), "{engine}");
         }
         // Without the key nothing is begun that cannot be completed. The plain backup itself needs none.
         let data = place.path().join("data");
-        let plan = plan(&to, &Choice::Position(encrypted.position - 1)).expect("a plan");
+        let plan = plan(&to, &RestorePoint::Position(encrypted.position - 1)).expect("a plan");
         let refused = plan.restore(&data, None, &small(), &mut |_| {}).expect_err("refused").to_string();
         assert!(refused.contains("store.encryption_key_file"), "{refused}");
         assert!(!data.exists(), "nothing is begun");
-        assert_eq!(restored(&to, &Choice::Backup(plain.id.clone()), engine).0, EACH);
+        assert_eq!(restored(&to, &RestorePoint::Backup(plain.id.clone()), engine).0, EACH);
     }
 }
 
@@ -267,7 +267,7 @@ fn nothing_is_restored_from_a_damaged_backup_or_over_anything() {
         store.commit(&group(last)).expect("written");
     });
     let taken = taken.expect("a backup").manifest;
-    let sound = plan(&to, &Choice::Newest).expect("sound");
+    let sound = plan(&to, &RestorePoint::Newest).expect("sound");
     let mut files = Vec::new();
     for entry in ["chunks", "journal", "backups"].map(|name| to.join(name)) {
         let found = entry.read_dir().expect("a directory").map(|entry| entry.expect("an entry").path());
@@ -283,7 +283,7 @@ fn nothing_is_restored_from_a_damaged_backup_or_over_anything() {
         let middle = damaged.len() / 2;
         damaged[middle] ^= 1;
         fs::write(file, &damaged).expect("written");
-        let error = plan(&to, &Choice::Newest).expect_err("damaged").to_string();
+        let error = plan(&to, &RestorePoint::Newest).expect_err("damaged").to_string();
         assert!(error.contains("is not what was written"), "{error}");
         // It was sound when it was looked at, and is not when it is read.
         if sound.restore(&data, None, &small(), &mut |_| {}).is_err() {
@@ -300,9 +300,9 @@ fn nothing_is_restored_from_a_damaged_backup_or_over_anything() {
     assert!(error.contains("is not empty"), "{error}");
     let store = try_open(&location(Engine::Redb, &data.join("store"))).expect("it opens");
     assert_eq!(latest(&*store), Ok(last));
-    plan(&to, &Choice::Backup("../x".into())).expect_err("no name");
-    plan(&to, &Choice::Backup(taken.id)).expect("its name");
-    plan(&place.path().join("nowhere"), &Choice::Newest).expect_err("nothing there");
+    plan(&to, &RestorePoint::Backup("../x".into())).expect_err("no name");
+    plan(&to, &RestorePoint::Backup(taken.id)).expect("its name");
+    plan(&place.path().join("nowhere"), &RestorePoint::Newest).expect_err("nothing there");
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn older_backups_go_and_take_with_them_what_nobody_else_needs() {
     let listed: Vec<_> = listed.into_iter().map(|backup| backup.expect("sound")).collect();
     assert_eq!(listed.iter().map(|backup| backup.continues).collect::<Vec<_>>(), [false, true]);
     for position in listed[0].manifest.position..=listed[1].manifest.position {
-        restored(&to, &Choice::Position(position), Engine::Redb);
+        restored(&to, &RestorePoint::Position(position), Engine::Redb);
     }
     store.close();
     // A start goes on where the last backup ended.
@@ -345,7 +345,7 @@ fn a_backup_is_taken_although_an_older_one_cannot_be_removed() {
     let taken = backups.take(&to, &[], 1, &mut |_| {}).expect("a backup");
     let problem = taken.not_removed.expect("a problem");
     assert!(problem.contains("foreign"), "{problem}");
-    assert_eq!(restored(&to, &Choice::Newest, Engine::Redb), (2, taken.manifest.position));
+    assert_eq!(restored(&to, &RestorePoint::Newest, Engine::Redb), (2, taken.manifest.position));
     fs::remove_dir(foreign).expect("removed");
     store.commit(&group(3)).expect("written");
     let taken = backups.take(&to, &[], 1, &mut |_| {}).expect("a backup");
@@ -367,10 +367,10 @@ fn a_backup_without_damaged_rows_stays_when_one_with_them_is_taken() {
     let (store, backups) = open_with_backups(Engine::Redb, &path);
     for _ in 0..2 {
         store.commit(&[free(vec![put("yd", "four")])]).expect("written");
-        let store::Taken { manifest, removed, .. } = keep_one(&backups);
+        let store::BackupReport { manifest, removed, .. } = keep_one(&backups);
         assert_eq!((manifest.damaged, removed), (1, Vec::new()));
     }
-    let (found, made) = (plan(&to, &Choice::Backup(whole.id)).expect("it is there"), place.path().join("data"));
+    let (found, made) = (plan(&to, &RestorePoint::Backup(whole.id)).expect("it is there"), place.path().join("data"));
     let made = found.restore(&made, None, &small(), &mut |_| {}).expect("restored");
     let restored = try_open(&made.location).expect("it opens");
     assert_eq!(names(&*restored, b"y", None, Direction::Forward, 9), ["ya", "yb", "yc"]);
@@ -442,10 +442,10 @@ fn a_backup_of_an_idle_store_is_followed_by_every_moment_up_to_the_next_one() {
         store::list(&to).expect("listed").into_iter().map(|one| one.expect("sound").continues).collect();
     assert_eq!(continues, [false, true]);
     for (choice, latest) in [
-        (Choice::At(nothing_since), 1),
-        (Choice::At(between), 2),
-        (Choice::Position(first.position + 1), 2),
-        (Choice::Newest, 3),
+        (RestorePoint::At(nothing_since), 1),
+        (RestorePoint::At(between), 2),
+        (RestorePoint::Position(first.position + 1), 2),
+        (RestorePoint::Newest, 3),
     ] {
         assert_eq!(restored(&to, &choice, Engine::Redb).0, latest, "{choice}");
     }
@@ -484,10 +484,10 @@ fn backups_of_one_store_are_ordered_by_position_also_if_the_clock_goes_back() {
         listed.map(|one| (one.manifest.position, one.continues)).collect()
     };
     assert_eq!(listed(), [(positions[0], false), (positions[1], true), (positions[2], true)]);
-    assert_eq!(restored(&to, &Choice::Newest, Engine::Redb).0, 3);
-    assert_eq!(restored(&to, &Choice::Position(positions[1]), Engine::Redb).0, 2);
+    assert_eq!(restored(&to, &RestorePoint::Newest, Engine::Redb).0, 3);
+    assert_eq!(restored(&to, &RestorePoint::Position(positions[1]), Engine::Redb).0, 2);
     let start = Timestamp::from_millis(1_800_000_000_000);
-    assert_eq!(restored(&to, &Choice::At(start), Engine::Redb).0, 3, "all groups are of this time or before it");
+    assert_eq!(restored(&to, &RestorePoint::At(start), Engine::Redb).0, 3, "all groups are of this time or before it");
     store.commit(&group(4)).expect("written");
     let taken = backups.take(&to, &[], 2, &mut |_| {}).expect("a backup");
     assert_eq!(taken.removed.len(), 2);
@@ -533,9 +533,9 @@ fn a_backup_is_whole_although_more_is_written_meanwhile_than_the_journal_holds()
     });
     let second = second.expect("a backup").manifest;
     assert!(written.1 >= enough, "less is written than the journal holds");
-    assert_eq!(restored(&to, &Choice::Newest, Engine::Redb), (written.0, second.position));
+    assert_eq!(restored(&to, &RestorePoint::Newest, Engine::Redb), (written.0, second.position));
     let (between, offset) = (first.position.midpoint(second.position), second.position - written.0);
-    assert_eq!(restored(&to, &Choice::Position(between), Engine::Redb), (between - offset, between));
+    assert_eq!(restored(&to, &RestorePoint::Position(between), Engine::Redb), (between - offset, between));
 }
 
 /// The least that these take up in the journal.
@@ -571,7 +571,7 @@ fn a_backup_never_goes_on_from_one_of_another_copy_of_the_store() {
     }
     let own = place.path().join("of-the-copy");
     take(&of_other, &own);
-    assert_eq!(plan(&own, &Choice::Newest).expect("sound").position, last.position + 3);
+    assert_eq!(plan(&own, &RestorePoint::Newest).expect("sound").position, last.position + 3);
     other.close();
     drop((other, of_other));
 
@@ -590,8 +590,8 @@ fn a_backup_never_goes_on_from_one_of_another_copy_of_the_store() {
     take(&backups, &to);
     let listed = store::list(&to).expect("listed").into_iter().map(|one| one.expect("sound").continues);
     assert_eq!(listed.collect::<Vec<_>>(), [false, true, true]);
-    assert_eq!(restored(&to, &Choice::Position(last.position), Engine::Redb).0, 4);
-    assert_eq!(restored(&to, &Choice::Position(last.position + 2), Engine::Redb).0, 5);
+    assert_eq!(restored(&to, &RestorePoint::Position(last.position), Engine::Redb).0, 4);
+    assert_eq!(restored(&to, &RestorePoint::Position(last.position + 2), Engine::Redb).0, 5);
 }
 
 #[test]
@@ -615,6 +615,6 @@ fn a_backup_is_whole_although_the_groups_of_the_one_before_are_damaged() {
         }
         store.commit(&group(number)).expect("written");
         take(&backups, &to);
-        assert_eq!(restored(&to, &Choice::Newest, Engine::Redb).0, number);
+        assert_eq!(restored(&to, &RestorePoint::Newest, Engine::Redb).0, number);
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     ids::TendingEntryId,
     private_text::PrivateText,
     rejection::{Code, Rejection},
-    tending::{ContinueChoice, Entry, EntryKind, EntryStatus, ResponseStatus, TendingEvent},
+    tending::{ContinueChoice, EntryKind, EntryStatus, ResponseStatus, TendingEntry, TendingEvent},
 };
 
 const MOST_NOTES: usize = 200;
@@ -91,7 +91,7 @@ impl TryFrom<(TendingEntryId, RespondTendingRequest)> for Command {
 }
 
 /// The entry, if the caller may see it.
-fn find<'a>(action: &MemberAction<'a>, id: &TendingEntryId) -> Result<&'a Entry, Rejection> {
+fn find<'a>(action: &MemberAction<'a>, id: &TendingEntryId) -> Result<&'a TendingEntry, Rejection> {
     let entry = action.session.tending.find(id).filter(|entry| entry.is_visible_to(action.side));
     entry.ok_or_else(|| Rejection::new(Code::NotFound, "there is no such check-in in this session"))
 }
@@ -109,7 +109,7 @@ pub(super) fn write_note(action: &mut MemberAction<'_>, content: &PrivateText) -
 
 /// A re-entry creates an entry of the caller's own, which is open at once.
 pub(super) fn reenter(action: &mut MemberAction<'_>, intent: Option<&PrivateText>) -> Result<(), Rejection> {
-    let is_mine = |entry: &&Entry| entry.kind == EntryKind::Reentry && entry.owner == Some(action.side);
+    let is_mine = |entry: &&TendingEntry| entry.kind == EntryKind::Reentry && entry.owner == Some(action.side);
     if action.session.tending.entries.iter().filter(is_mine).count() >= MOST_REENTRIES {
         return Err(Rejection::conflict(format!(
             "you can begin {MOST_REENTRIES} check-ins outside the schedule at most"

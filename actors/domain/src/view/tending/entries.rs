@@ -7,8 +7,8 @@ use crate::{
     private_text::PrivateText,
     side::Side,
     tending::{
-        ContinueChoice, Cycle, CycleStatus, Entry, EntryKind, EntryOutcome, EntryStatus, Note, Reminder,
-        ReminderStatus, ResponseStatus, TendingScope,
+        ContinueChoice, Cycle, CycleStatus, EntryKind, EntryOutcome, EntryStatus, Note, Reminder, ReminderStatus,
+        ResponseStatus, TendingEntry, TendingScope,
     },
     time::Timestamp,
     view::Viewer,
@@ -156,7 +156,7 @@ impl Viewer<'_> {
         self.session.member(side).map(|member| member.id.clone())
     }
 
-    pub(super) fn entry_view(&self, entry: &Entry) -> TendingEntryView {
+    pub(super) fn entry_view(&self, entry: &TendingEntry) -> TendingEntryView {
         let tending = &self.session.tending;
         let mine = tending.check_ins.iter().rev().filter(|taken| taken.by == self.side);
         let outcome =
@@ -189,7 +189,7 @@ impl Viewer<'_> {
         }
     }
 
-    fn my_response(&self, entry: &Entry) -> Option<ResponseView> {
+    fn my_response(&self, entry: &TendingEntry) -> Option<ResponseView> {
         let response = entry.responses.get(&self.side)?;
         let opened = entry.opened_at.unwrap_or(entry.created_at).as_millis().to_be_bytes();
         let parts: [&[u8]; 4] = [b"response", entry.id.as_str().as_bytes(), self.me.id.as_str().as_bytes(), &opened];

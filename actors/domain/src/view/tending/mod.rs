@@ -95,7 +95,7 @@ impl Viewer<'_> {
             return self.nothing();
         };
         let cycle = taken.cycle.as_ref().and_then(|id| tending.cycle(id));
-        let is_concerned = |entry: &&crate::tending::Entry| {
+        let is_concerned = |entry: &&crate::tending::TendingEntry| {
             let is_own = entry.owner == Some(self.side) && entry.updated_at == taken.at;
             is_own || cycle.is_some_and(|cycle| cycle.entries.contains(&entry.id))
         };

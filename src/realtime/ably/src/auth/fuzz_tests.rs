@@ -4,10 +4,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use super::{
-    Capability, Key, Operation,
+    ApiKey, Capability, Operation,
     nonces::Nonces,
     token,
-    token_request::{MAX_TTL_MS, TokenRequest},
+    token_request::{MAX_TTL_MS, Sender, TokenRequest},
 };
 use crate::{protocol::Format, time::Timestamp};
 
@@ -52,9 +52,9 @@ pub fn capability(bytes: &[u8]) {
     }
 }
 
-fn key() -> Key {
+fn key() -> ApiKey {
     let capability = r#"{"a:*":["subscribe","publish"],"b":["*"],"[*]c":["presence"]}"#;
-    Key::new("app.key", "secret", Capability::parse(capability).expect("a capability"))
+    ApiKey::new("app.key", "secret", Capability::parse(capability).expect("a capability"))
 }
 
 /// A token request in any of the formats. Without the right signature it gives no token. With it, the token allows what
@@ -73,11 +73,14 @@ fn redeem(mut request: TokenRequest) {
     let now = Timestamp::from_millis(1_700_000_000_000);
     let expected = STANDARD.encode(key.hmac(&[request.signed_text().as_bytes()]));
     let is_signed = request.mac.as_deref() == Some(&*expected);
-    assert!(is_signed || request.redeem(&key, false, &Nonces::default(), now).is_err(), "a token without a signature");
+    assert!(
+        is_signed || request.redeem(&key, Sender::Anybody, &Nonces::default(), now).is_err(),
+        "a token without a signature"
+    );
 
     request.mac = Some(expected);
     let nonces = Nonces::default();
-    let Ok(details) = request.redeem(&key, false, &nonces, now) else { return };
+    let Ok(details) = request.redeem(&key, Sender::Anybody, &nonces, now) else { return };
     assert!((1..=MAX_TTL_MS).contains(&(details.expires - details.issued)));
     let grant = token::verify(&details.token, |name| (name == &*key.name).then_some(&key));
     let grant = grant.map_err(|error| error.code).expect("its own token");
@@ -88,7 +91,7 @@ fn redeem(mut request: TokenRequest) {
             assert!(!grant.capability.allows(&name, operation) || key.capability.allows(&name, operation), "{name}");
         }
     }
-    let again = request.redeem(&key, false, &nonces, now).map(|_| ()).map_err(|error| error.code);
+    let again = request.redeem(&key, Sender::Anybody, &nonces, now).map(|_| ()).map_err(|error| error.code);
     assert_eq!(again, Err(40105), "a nonce is valid once");
 }
 

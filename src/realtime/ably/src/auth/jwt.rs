@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 
-use super::{AuthMethod, Capability, ClientId, Grant, Key, token_request::MAX_TTL_MS};
+use super::{ApiKey, AuthMethod, Capability, ClientId, Grant, token_request::MAX_TTL_MS};
 use crate::protocol::ErrorInfo;
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ pub fn key_name(token: &str) -> Result<String, ErrorInfo> {
 ///
 /// # Errors
 /// 40144 if the signature or a claim is wrong. 40160 if the key has none of the claimed operations.
-pub fn verify(token: &str, key: &Key) -> Result<Grant, ErrorInfo> {
+pub fn verify(token: &str, key: &ApiKey) -> Result<Grant, ErrorInfo> {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.validate_exp = false;
     validation.validate_nbf = true;

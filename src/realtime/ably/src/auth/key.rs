@@ -17,7 +17,7 @@ pub fn hmac_sha256(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 
 /// An API key that the server knows. Its `Debug` shows the name only.
 #[derive(Clone)]
-pub struct Key {
+pub struct ApiKey {
     /// `<app>.<key>`
     pub name: Arc<str>,
     secret: Arc<str>,
@@ -27,13 +27,13 @@ pub struct Key {
     pub revocable_tokens: bool,
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({})", self.name)
     }
 }
 
-impl Key {
+impl ApiKey {
     /// A key whose tokens cannot be revoked.
     pub fn new(name: &str, secret: &str, capability: Capability) -> Self {
         Self { name: name.into(), secret: secret.into(), capability: capability.into(), revocable_tokens: false }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use capability::Capability;
 pub use credentials::Credentials;
-pub use key::{Key, hmac_sha256};
+pub use key::{ApiKey, hmac_sha256};
 pub use operation::Operation;
 pub use token_request::APP_NONCE_PREFIX;
 

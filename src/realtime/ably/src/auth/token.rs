@@ -8,7 +8,7 @@ use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use super::{AuthMethod, Capability, ClientId, Grant, Key};
+use super::{ApiKey, AuthMethod, Capability, ClientId, Grant};
 use crate::{protocol::ErrorInfo, time::Timestamp};
 
 const MAC: usize = 16;
@@ -44,7 +44,7 @@ pub struct TokenDetails {
 }
 
 pub fn mint(
-    key: &Key,
+    key: &ApiKey,
     capability: &Capability,
     client_id: Option<String>,
     signed_by_app: bool,
@@ -62,7 +62,7 @@ pub fn mint(
     };
     let packed = deflate(&rmp_serde::to_vec(&body).expect("a body holds only what MessagePack can"));
     let mac = key.hmac(&[PURPOSE, &packed]);
-    let token = format!("{}.{}", Key::app_id(&key.name), URL_SAFE_NO_PAD.encode([&mac[..MAC], &packed].concat()));
+    let token = format!("{}.{}", ApiKey::app_id(&key.name), URL_SAFE_NO_PAD.encode([&mac[..MAC], &packed].concat()));
     TokenDetails {
         token,
         key_name: body.key_name,
@@ -77,7 +77,7 @@ pub fn mint(
 ///
 /// # Errors
 /// 40143 if the text is not a token, or its key no longer exists.
-pub fn verify<'k>(token: &str, find_key: impl FnOnce(&str) -> Option<&'k Key>) -> Result<Grant, ErrorInfo> {
+pub fn verify<'k>(token: &str, find_key: impl FnOnce(&str) -> Option<&'k ApiKey>) -> Result<Grant, ErrorInfo> {
     let unrecognised = || ErrorInfo::token_unrecognised("the token is not one that this server has issued");
     let (_, encoded) = token.split_once('.').ok_or_else(unrecognised)?;
     let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| unrecognised())?;
@@ -110,11 +110,11 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn key(secret: &str) -> Key {
-        Key::new("app123.key1", secret, Capability::everything())
+    fn key(secret: &str) -> ApiKey {
+        ApiKey::new("app123.key1", secret, Capability::everything())
     }
 
-    fn token(key: &Key) -> TokenDetails {
+    fn token(key: &ApiKey) -> TokenDetails {
         mint(key, &Capability::everything(), Some("alice".into()), true, Timestamp::from_millis(1_000), 60_000)
     }
 

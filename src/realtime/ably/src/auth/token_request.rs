@@ -7,7 +7,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::{
-    Capability, Key,
+    ApiKey, Capability,
     nonces::{self, Nonces},
     token::{self, TokenDetails},
 };
@@ -18,6 +18,15 @@ pub const MAX_TTL_MS: i64 = 24 * 3_600_000;
 
 /// How the nonces of the application's own token requests begin. It signs them for its users.
 pub const APP_NONCE_PREFIX: &str = "tandem-";
+
+/// Who sends a token request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// A client that has shown the key's secret, so the request need not be signed.
+    KeyHolder,
+    /// Any other client. The request must be signed.
+    Anybody,
+}
 
 /// A token request from a client. Numbers are kept as the text that was signed.
 #[derive(Clone, Default, Deserialize)]
@@ -78,15 +87,15 @@ impl TokenRequest {
     /// 40160 if the key has none of the requested operations.
     pub fn redeem(
         &self,
-        key: &Key,
-        authenticated: bool,
+        key: &ApiKey,
+        sender: Sender,
         nonces: &Nonces,
         now: Timestamp,
     ) -> Result<TokenDetails, ErrorInfo> {
         if self.key_name.as_deref().is_some_and(|name| *name != *key.name) {
             return Err(ErrorInfo::invalid_credentials("the keyName of the token request is not the one of the path"));
         }
-        if self.mac.is_some() || !authenticated {
+        if self.mac.is_some() || sender == Sender::Anybody {
             self.check_signature(key, nonces, now)?;
         }
         let ttl = self.ttl()?;
@@ -113,7 +122,7 @@ impl TokenRequest {
         self.timestamp.as_deref().filter(|_| self.mac.is_some()).and_then(|text| text.parse().ok())
     }
 
-    fn check_signature(&self, key: &Key, nonces: &Nonces, now: Timestamp) -> Result<(), ErrorInfo> {
+    fn check_signature(&self, key: &ApiKey, nonces: &Nonces, now: Timestamp) -> Result<(), ErrorInfo> {
         let mac = self
             .mac
             .as_deref()
@@ -155,9 +164,9 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-    fn key() -> Key {
+    fn key() -> ApiKey {
         let capability = Capability::parse(r#"{"a:*":["subscribe","publish"]}"#).unwrap();
-        Key::new("app.key", "secret", capability)
+        ApiKey::new("app.key", "secret", capability)
     }
 
     fn signed(change: impl FnOnce(&mut TokenRequest)) -> TokenRequest {
@@ -173,7 +182,7 @@ mod tests {
     }
 
     fn refused(request: &TokenRequest) -> u32 {
-        request.redeem(&key(), false, &Nonces::default(), NOW).map(|_| ()).unwrap_err().code
+        request.redeem(&key(), Sender::Anybody, &Nonces::default(), NOW).map(|_| ()).unwrap_err().code
     }
 
     #[test]
@@ -181,11 +190,11 @@ mod tests {
         let nonces = Nonces::default();
         let request = signed(|_| ());
         let details = request
-            .redeem(&key(), false, &nonces, NOW)
+            .redeem(&key(), Sender::Anybody, &nonces, NOW)
             .map_err(|e| e.code)
             .map(|d| (d.expires - d.issued, d.capability));
         assert_eq!(details, Ok((DEFAULT_TTL_MS, r#"{"a:*":["publish","subscribe"]}"#.to_owned())));
-        assert_eq!(request.redeem(&key(), false, &nonces, NOW).map(|_| ()).unwrap_err().code, 40105);
+        assert_eq!(request.redeem(&key(), Sender::Anybody, &nonces, NOW).map(|_| ()).unwrap_err().code, 40105);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Alias, Channel, Inner, Subscriber};
 use crate::{
-    log::{Entry, EntryBody, Log, Missed},
+    log::{Entry, EntryBody, Log, MissedEntries},
     outbox::{Frame, Outbox},
     presence::FrameRoom,
     protocol::{Action, ChannelSerial, ErrorInfo, Modes, Outbound, PresenceMessage, flags, frame::Params},
@@ -149,7 +149,7 @@ struct Attached {
 impl Attached {
     fn resume(&mut self, log: &Log, serial: Option<ChannelSerial>, stored: &[Arc<Entry>]) {
         match serial.as_ref().map(|serial| log.since(serial, stored)) {
-            Some(Missed::Known(missed)) => {
+            Some(MissedEntries::Known(missed)) => {
                 self.flags |= flags::RESUMED;
                 self.replay.extend(missed.map(|entry| (entry.clone(), 0)));
             }

@@ -16,8 +16,8 @@ use crate::{persist::Handover, time::Timestamp};
 const MOST: usize = 64 << 20;
 
 impl Endpoint {
-    /// Writes the file, as `seal` makes it. Called after the last publish.
-    pub fn hand_over(&self, file: &Path, seal: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+    /// Writes the file, encrypted by `encrypt`. Called after the last publish.
+    pub fn hand_over(&self, file: &Path, encrypt: impl FnOnce(Vec<u8>) -> Vec<u8>) {
         let now = self.services.now();
         let mut handover = Handover::new(&self.main.app, now.as_millis());
         let window = self.services.config.continuity;
@@ -33,14 +33,14 @@ impl Endpoint {
                 "some channels start empty after the restart, because there are too many"
             );
         }
-        if let Err(error) = write(file, &seal(handover.encode())) {
+        if let Err(error) = write(file, &encrypt(handover.encode())) {
             tracing::warn!(file = %file.display(), %error, "channels that are not stored start empty after the restart");
         }
     }
 
-    /// Reads the file of an earlier process, restores its channels, and deletes it. `open` undoes what sealed it, or
-    /// cannot. Called before the first connection.
-    pub fn take_over(&self, file: &Path, open: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) {
+    /// Reads the file of an earlier process, restores its channels, and deletes it. `decrypt` gives `None` for a
+    /// damaged file. Called before the first connection.
+    pub fn take_over(&self, file: &Path, decrypt: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) {
         let bytes = match take(file) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
@@ -48,8 +48,7 @@ impl Endpoint {
                 return tracing::warn!(file = %file.display(), %error, "the handover file cannot be read");
             }
         };
-        let opened = open(bytes);
-        let Some(handover) = opened.and_then(|bytes| Handover::decode(&bytes, &self.main.app)) else {
+        let Some(handover) = decrypt(bytes).and_then(|bytes| Handover::decode(&bytes, &self.main.app)) else {
             return tracing::warn!(file = %file.display(), "the handover file is damaged, or of another key, and was ignored");
         };
         let config = &self.services.config;

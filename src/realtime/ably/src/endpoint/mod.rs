@@ -18,11 +18,11 @@ use dashmap::DashMap;
 
 use crate::{
     application::Application,
-    auth::{Credentials, Key, jwt},
+    auth::{ApiKey, Credentials, jwt},
     config::Config,
     hub::{AppRules, Hub, Services},
     limits::Memory,
-    persist::Rows,
+    persist::PersistentRows,
     protocol::{Action, ErrorInfo, Outbound},
     storage::Storage,
 };
@@ -51,11 +51,11 @@ impl Endpoint {
     /// `keys` are those of the main app, whose id is the first key's name before the dot.
     pub fn new(
         config: Config,
-        keys: Vec<Key>,
+        keys: Vec<ApiKey>,
         application: Arc<dyn Application>,
         storage: Arc<dyn Storage>,
     ) -> Arc<Endpoint> {
-        let app = keys.first().map_or("tandem", |key| Key::app_id(&key.name)).to_owned();
+        let app = keys.first().map_or("tandem", |key| ApiKey::app_id(&key.name)).to_owned();
         let rules = AppRules {
             persisted: config
                 .namespaces
@@ -70,10 +70,10 @@ impl Endpoint {
             config,
             started_at: application.now(),
             application,
-            rows: Rows::new(storage),
+            rows: PersistentRows::new(storage),
             stopping: AtomicBool::new(false),
         });
-        let main = Arc::new(Hub::new(&app, keys, rules, services.clone(), true));
+        let main = Arc::new(Hub::main(&app, keys, rules, services.clone()));
         main.restore_revocations();
         main.restore_members();
         let apps = DashMap::from_iter([(app, main.clone())]);
@@ -122,18 +122,18 @@ impl Endpoint {
     pub(crate) fn hub_of(&self, credentials: &Credentials) -> Result<Arc<Hub>, ErrorInfo> {
         let app = match credentials {
             Credentials::Key { name, .. } => {
-                let app = Key::app_id(name);
-                // What cannot even be the id of an app is no key at all; as Ably's service answers it.
+                let app = ApiKey::app_id(name);
+                // A text that cannot be the id of an app gets the same answer as from Ably's service.
                 if !self.apps.contains_key(app) && !looks_like_app(app) {
                     return Err(ErrorInfo::invalid_credentials("the key is unknown"));
                 }
                 app.to_owned()
             }
-            Credentials::Token(text) if jwt::looks_like(text) => Key::app_id(&jwt::key_name(text)?).to_owned(),
+            Credentials::Token(text) if jwt::looks_like(text) => ApiKey::app_id(&jwt::key_name(text)?).to_owned(),
             Credentials::Token(text) if !text.contains('.') => {
                 return Err(ErrorInfo::invalid_credentials("the token is not one that this server has issued"));
             }
-            Credentials::Token(text) => Key::app_id(text).to_owned(),
+            Credentials::Token(text) => ApiKey::app_id(text).to_owned(),
         };
         self.app(&app)
     }

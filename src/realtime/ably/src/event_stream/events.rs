@@ -55,16 +55,16 @@ const PORTION: usize = 65_536;
 
 /// What a client may still have of a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Allowed {
+pub struct AllowedEvents {
     pub messages: bool,
     pub presence: bool,
 }
 
 /// A channel of the request.
-struct Followed {
+struct FollowedChannel {
     name: String,
     serial: String,
-    allowed: Allowed,
+    allowed: AllowedEvents,
 }
 
 /// The translation of one client's frames.
@@ -73,7 +73,7 @@ pub struct Events {
     enveloped: bool,
     heartbeats: bool,
     /// In the order of the request.
-    channels: Vec<Followed>,
+    channels: Vec<FollowedChannel>,
     /// Frames that are not translated yet.
     frames: VecDeque<Frame>,
     /// The rest of a frame, the next item first.
@@ -94,11 +94,11 @@ impl Events {
     }
 
     pub fn add_channel(&mut self, name: String, serial: String) {
-        self.channels.push(Followed { name, serial, allowed: Allowed { messages: true, presence: true } });
+        self.channels.push(FollowedChannel { name, serial, allowed: AllowedEvents { messages: true, presence: true } });
     }
 
-    /// Events of what the client has lost are not made any more, also of frames that wait.
-    pub fn allow(&mut self, allowed: impl Fn(&str) -> Allowed) {
+    /// Sets which events the client may receive from now on. This also applies to frames that already wait.
+    pub fn allow(&mut self, allowed: impl Fn(&str) -> AllowedEvents) {
         for channel in &mut self.channels {
             channel.allowed = allowed(&channel.name);
         }
@@ -320,7 +320,7 @@ mod tests {
         events.add_frames([message(&names), message(&["lost"]), came, on_a].iter().map(frame));
         let first = events.next_portion().unwrap();
         assert!(String::from_utf8_lossy(&first).contains("lost"), "the frame is under way");
-        events.allow(|name| Allowed { messages: name == "a", presence: true });
+        events.allow(|name| AllowedEvents { messages: name == "a", presence: true });
         let rest = String::from_utf8(std::iter::from_fn(|| events.next_portion()).flatten().collect()).unwrap();
         assert!(!rest.contains("lost") && rest.contains("kept"), "{rest}");
         assert!(rest.contains("event: presence"), "{rest}");

@@ -20,7 +20,7 @@ use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 pub use self::{
-    events::{Allowed, Events, Style},
+    events::{AllowedEvents, Events, Style},
     position::Position,
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     limits::price,
     outbox::Frame,
     protocol::{Action, ErrorInfo, Inbound, Modes, Outbound},
-    socket::{Admitted, ConnectedClient},
+    socket::{AuthenticatedClient, ConnectedClient},
 };
 
 /// What a client asks for.
@@ -60,7 +60,7 @@ impl EventStream {
     ///
     /// # Errors
     /// If the client may not subscribe to one of the channels, or a parameter is not valid. The connection is closed.
-    pub async fn open(admitted: Admitted, asked: Subscription) -> Result<Self, ErrorInfo> {
+    pub async fn open(admitted: AuthenticatedClient, asked: Subscription) -> Result<Self, ErrorInfo> {
         let (client, _) = ConnectedClient::connect(admitted);
         client.outbox.note_event_stream();
         let left = client.connection.grant().expires.map(|expires| {
@@ -112,11 +112,11 @@ impl EventStream {
             self.client.recheck_attachments();
             let attachments = &self.client.attachments;
             self.events.allow(|name| match attachments.get(name) {
-                Some(attachment) => Allowed {
+                Some(attachment) => AllowedEvents {
                     messages: attachment.granted.has(Modes::SUBSCRIBE),
                     presence: attachment.granted.has(Modes::PRESENCE_SUBSCRIBE),
                 },
-                None => Allowed::default(),
+                None => AllowedEvents::default(),
             });
             if self.client.attachments.is_empty() {
                 self.client.outbox.end(None);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Hub;
 use crate::{
     auth::{
-        AuthMethod, Capability, ClientId, Credentials, Grant, Key, jwt,
+        ApiKey, AuthMethod, Capability, ClientId, Credentials, Grant, jwt,
         revocation::{Revocation, Target},
         token::{self, TokenDetails},
         token_request::TokenRequest,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Hub {
-    pub fn key(&self, name: &str) -> Option<&Key> {
+    pub fn key(&self, name: &str) -> Option<&ApiKey> {
         self.keys.get(name)
     }
 
@@ -65,7 +65,7 @@ impl Hub {
     ///
     /// # Errors
     /// 40141
-    pub fn check_request(&self, key: &Key, request: &TokenRequest, token: &TokenDetails) -> Result<(), ErrorInfo> {
+    pub fn check_request(&self, key: &ApiKey, request: &TokenRequest, token: &TokenDetails) -> Result<(), ErrorInfo> {
         let Some(signed_at) = request.signed_at() else { return Ok(()) };
         let grant = Grant {
             auth_method: AuthMethod::Token,

@@ -20,13 +20,13 @@ use dashmap::DashMap;
 use self::restored::RestoredPresence;
 use crate::{
     application::{Application, ChannelBinding},
-    auth::{Key, nonces::Nonces, revocation::Revocations},
+    auth::{ApiKey, nonces::Nonces, revocation::Revocations},
     channel::{Channel, RepeatDetection},
     config::Config,
     connection::ConnectionState,
     limits::{Account, Accounts, Memory},
     log::{Entry, EntryBody, Log, LogLimits},
-    persist::Rows,
+    persist::PersistentRows,
     protocol::{ErrorInfo, Message, frame::PublishResult},
     random::random_id,
     stats::Stats,
@@ -38,7 +38,7 @@ pub struct Services {
     pub config: Config,
     pub memory: Memory,
     pub application: Arc<dyn Application>,
-    pub rows: Rows,
+    pub rows: PersistentRows,
     pub started_at: Timestamp,
     /// The node is stopping and accepts no new connections.
     pub stopping: AtomicBool,
@@ -80,7 +80,7 @@ pub struct Hub {
     pub nonces: Nonces,
     pub stats: Stats,
     pub accounts: Accounts,
-    keys: HashMap<String, Key>,
+    keys: HashMap<String, ApiKey>,
     channels: DashMap<Arc<str>, Arc<Channel>>,
     connections: DashMap<Arc<str>, Arc<ConnectionState>>,
     revocations: Revocations,
@@ -88,7 +88,17 @@ pub struct Hub {
 }
 
 impl Hub {
-    pub fn new(app: &str, keys: Vec<Key>, rules: AppRules, services: Arc<Services>, is_main: bool) -> Self {
+    /// The app of the node. Its rows survive a restart.
+    pub fn main(app: &str, keys: Vec<ApiKey>, rules: AppRules, services: Arc<Services>) -> Self {
+        Self::new(app, keys, rules, services, true)
+    }
+
+    /// A test app, which lives in memory.
+    pub fn test(app: &str, keys: Vec<ApiKey>, rules: AppRules, services: Arc<Services>) -> Self {
+        Self::new(app, keys, rules, services, false)
+    }
+
+    fn new(app: &str, keys: Vec<ApiKey>, rules: AppRules, services: Arc<Services>, is_main: bool) -> Self {
         let accounts = Accounts::new(&services.config.limits, services.config.history);
         Self {
             app: app.into(),

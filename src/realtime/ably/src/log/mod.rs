@@ -53,7 +53,7 @@ const FLOOR: usize = 16 * 1024;
 const IDS_FLOOR: usize = 32 * 1024;
 
 /// The entries after a position.
-pub enum Missed<'a> {
+pub enum MissedEntries<'a> {
     Known(Box<dyn Iterator<Item = &'a Arc<Entry>> + 'a>),
     Lost,
 }
@@ -162,20 +162,20 @@ impl Log {
 
     /// The entries after a position. `stored` are stored entries after it, oldest first and without gaps. They count
     /// if they reach the kept entries.
-    pub fn since<'a>(&'a self, serial: &ChannelSerial, stored: &'a [Arc<Entry>]) -> Missed<'a> {
+    pub fn since<'a>(&'a self, serial: &ChannelSerial, stored: &'a [Arc<Entry>]) -> MissedEntries<'a> {
         let oldest = self.oldest();
         if serial.log != self.id || serial.seq > self.seq || self.is_of_lost_entry(serial) {
-            return Missed::Lost;
+            return MissedEntries::Lost;
         }
         let next = serial.seq + 1;
         let stored = &stored[..stored.partition_point(|entry| entry.seq < oldest)];
         let joined =
             stored.first().zip(stored.last()).is_some_and(|(first, last)| first.seq == next && last.seq + 1 == oldest);
         if next < oldest && !joined {
-            return Missed::Lost;
+            return MissedEntries::Lost;
         }
         let skip = usize::try_from(next.saturating_sub(oldest)).unwrap_or(usize::MAX);
-        Missed::Known(Box::new(stored.iter().chain(self.entries.iter().skip(skip))))
+        MissedEntries::Known(Box::new(stored.iter().chain(self.entries.iter().skip(skip))))
     }
 
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Arc<Entry>> {

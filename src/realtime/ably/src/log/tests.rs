@@ -25,8 +25,8 @@ fn missed(log: &Log, serial: &str) -> Option<Vec<u64>> {
 
 fn missed_with(log: &Log, serial: &str, stored: &[Arc<Entry>]) -> Option<Vec<u64>> {
     match log.since(&ChannelSerial::parse(serial)?, stored) {
-        Missed::Known(entries) => Some(entries.map(|entry| entry.seq).collect()),
-        Missed::Lost => None,
+        MissedEntries::Known(entries) => Some(entries.map(|entry| entry.seq).collect()),
+        MissedEntries::Lost => None,
     }
 }
 

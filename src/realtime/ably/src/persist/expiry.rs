@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 
 use super::{
-    Rows,
+    PersistentRows,
     logs::{entry_key, log_prefix, read_entry_key},
     row_key,
 };
@@ -54,7 +54,7 @@ pub enum Step {
     Done,
 }
 
-impl Rows {
+impl PersistentRows {
     /// Runs one step: deletes some of the entries from before `horizon`.
     pub fn expire(&self, app: &str, horizon: i64) -> Result<Step, StorageError> {
         if !self.has_room() {
@@ -149,18 +149,18 @@ mod tests {
 
     const DAY: i64 = 24 * 60 * MINUTE;
 
-    fn rows() -> Rows {
-        Rows::new(Arc::new(MemoryStorage::default()))
+    fn rows() -> PersistentRows {
+        PersistentRows::new(Arc::new(MemoryStorage::default()))
     }
 
-    fn publish(rows: &Rows, log: &mut Log, channel: &str, at: i64) {
+    fn publish(rows: &PersistentRows, log: &mut Log, channel: &str, at: i64) {
         let new_entry =
             NewEntry { id: "id".into(), connection_id: None, body: EntryBody::Messages(Vec::new()), event: None };
         let entry = log.append(&channel.into(), new_entry, Timestamp::from_millis(at));
         rows.keep("app", &entry, log, |_| ());
     }
 
-    fn seqs(rows: &Rows, channel: &str) -> Vec<u64> {
+    fn seqs(rows: &PersistentRows, channel: &str) -> Vec<u64> {
         let mut seqs = Vec::new();
         let visit = |stored: super::super::StoredEntry| {
             seqs.push(stored.seq);
@@ -170,12 +170,12 @@ mod tests {
         seqs
     }
 
-    fn index(rows: &Rows) -> usize {
+    fn index(rows: &PersistentRows) -> usize {
         rows.storage.scan(&due_prefix("app"), None, Direction::Forward, usize::MAX).expect("read").len()
     }
 
     /// The number of steps until nothing is due.
-    fn expire(rows: &Rows, horizon: i64) -> usize {
+    fn expire(rows: &PersistentRows, horizon: i64) -> usize {
         let mut steps = 0;
         while rows.expire("app", horizon).expect("a step") == Step::More {
             steps += 1;

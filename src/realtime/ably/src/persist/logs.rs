@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Rows, decode, encode, entry_row::EntryRow, members, row_key};
+use super::{PersistentRows, decode, encode, entry_row::EntryRow, members, row_key};
 use crate::{
     log::{Entry, Log, LogLimits, NewEntry},
     protocol::ErrorInfo,
@@ -25,7 +25,7 @@ pub struct StoredEntry {
     pub(super) parts: u8,
 }
 
-impl Rows {
+impl PersistentRows {
     /// Queues a new entry, and its changes of the presence set. `done` hears when they are durable.
     pub fn keep(&self, app: &str, entry: &Entry, log: &Log, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
         let row = encode(&EntryRow::of(entry, &log.id));

@@ -5,7 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Rows, decode, encode, entry_row::PresenceRow, row_key};
+use super::{PersistentRows, decode, encode, entry_row::PresenceRow, row_key};
 use crate::{
     log::{Entry, EntryBody},
     protocol::{PresenceAction, PresenceMessage},
@@ -27,7 +27,7 @@ pub(super) fn changes<'e>(app: &'e str, entry: &'e Entry) -> impl Iterator<Item 
     })
 }
 
-impl Rows {
+impl PersistentRows {
     /// The stored members of all channels, each with its channel's name.
     pub fn members(&self, app: &str) -> Result<Vec<(String, PresenceMessage)>, StorageError> {
         let prefix = row_key(&[b"m", app.as_bytes(), b"\0"]);

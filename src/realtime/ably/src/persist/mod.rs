@@ -46,12 +46,12 @@ impl ConnectionRow {
 }
 
 #[derive(Clone)]
-pub struct Rows {
+pub struct PersistentRows {
     storage: Arc<dyn Storage>,
     expiry: Arc<Expiry>,
 }
 
-impl Rows {
+impl PersistentRows {
     pub fn new(storage: Arc<dyn Storage>) -> Self {
         Self { storage, expiry: Arc::default() }
     }

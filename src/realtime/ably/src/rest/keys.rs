@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::{request::RestRequest, response::RestResponse, summary::Summary};
 use crate::{
     auth::{
-        Credentials, Key,
+        ApiKey, Credentials,
         revocation::{Revocation, Target},
-        token_request::TokenRequest,
+        token_request::{Sender, TokenRequest},
     },
     connection::ConnectionState,
     hub::Hub,
@@ -38,20 +38,20 @@ pub fn token_of_query(request: &RestRequest<'_>) -> Result<RestResponse, ErrorIn
 
 fn redeem(request: &RestRequest<'_>, token_request: &TokenRequest) -> Result<RestResponse, ErrorInfo> {
     let name = request.path("key")?;
-    let hub = request.endpoint.app(Key::app_id(&name))?;
+    let hub = request.endpoint.app(ApiKey::app_id(&name))?;
     let key = hub.key(&name).ok_or_else(|| ErrorInfo::not_found(format!("no key found with name {name}")))?;
-    let authenticated = match request.credentials() {
+    let sender = match request.credentials() {
         Ok(Credentials::Key { name: shown, secret }) => {
             // A signed token request counts, no matter who carries it.
             let own = shown == name && key.has_secret(&secret);
             if !own && token_request.mac.is_none() {
                 return Err(ErrorInfo::invalid_credentials("the key in the request is not the key of the path"));
             }
-            own
+            if own { Sender::KeyHolder } else { Sender::Anybody }
         }
-        _ => false,
+        _ => Sender::Anybody,
     };
-    let details = token_request.redeem(key, authenticated, &hub.nonces, request.endpoint.services.now())?;
+    let details = token_request.redeem(key, sender, &hub.nonces, request.endpoint.services.now())?;
     hub.check_request(key, token_request, &details)?;
     Ok(request.response(201, &details))
 }

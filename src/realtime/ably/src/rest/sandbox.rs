@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{request::RestRequest, response::RestResponse};
 use crate::{
-    auth::{Capability, Key},
+    auth::{ApiKey, Capability},
     hub::{AppRules, Hub},
     protocol::{ErrorInfo, InboundPresence, PresenceAction, PresenceMessage, data::Payload, lenient},
     random::random_id,
@@ -112,7 +112,7 @@ pub fn create(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
             Some(value) => Capability::parse(&value.to_string())?,
         };
         let secret = random_id(32);
-        let mut made = Key::new(&format!("{app_id}.{}", random_id(6)), &secret, capability);
+        let mut made = ApiKey::new(&format!("{app_id}.{}", random_id(6)), &secret, capability);
         made.revocable_tokens = key.revocable_tokens.unwrap_or(false);
         secrets.push(secret);
         keys.push(made);
@@ -140,7 +140,7 @@ pub fn create(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
         status: 0,
     });
     let described: Vec<KeyDescription> = described.collect();
-    let hub = Arc::new(Hub::new(&app_id, keys, rules, request.endpoint.services.clone(), false));
+    let hub = Arc::new(Hub::test(&app_id, keys, rules, request.endpoint.services.clone()));
     let channels =
         wanted.channels.unwrap_or_default().into_iter().map(|channel| seed(&hub, channel)).collect::<Result<_, _>>()?;
     request.endpoint.apps.insert(app_id.clone(), hub);

@@ -16,7 +16,7 @@ use crate::{
     endpoint::Endpoint,
     limits::{FrameLimiter, ReadingPace},
     protocol::{Action, ErrorInfo, Format, MAX_FRAME_SIZE},
-    socket::{Admitted, Socket},
+    socket::{AuthenticatedClient, Socket},
 };
 
 pub fn is_upgrade(context: &GuardContext<'_>) -> bool {
@@ -59,7 +59,7 @@ pub(super) fn admit(
     params: &[(String, String)],
     format: Format,
     handle: Option<Handle>,
-) -> Result<Admitted, ErrorInfo> {
+) -> Result<AuthenticatedClient, ErrorInfo> {
     let parameter = |wanted: &str| params.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     let credentials = Credentials::find(authorization, params)?;
     let hub = endpoint.hub_of(&credentials)?;
@@ -69,7 +69,7 @@ pub(super) fn admit(
     let slot = account.as_ref().map(|account| account.take_slot(&hub.services.config.limits)).transpose()?;
     let pace = Rc::new(ReadingPace::new(&hub.services.config.limits, account, handle));
     let resume = parameter("resume").or_else(|| parameter("recover")).filter(|key| !key.is_empty());
-    Ok(Admitted {
+    Ok(AuthenticatedClient {
         hub,
         grant: Arc::new(grant),
         client_id,

@@ -11,7 +11,7 @@ use actix::{AsyncContext, SpawnHandle};
 use actix_web_actors::ws;
 use bytes::BytesMut;
 
-use super::{Admitted, Ctx};
+use super::{AuthenticatedClient, Ctx};
 use crate::{
     application::EventRef,
     auth::ClientId,
@@ -77,9 +77,19 @@ pub struct Partial {
 
 impl ConnectedClient {
     /// Gives the client its earlier connection, or a new one. The error says why it is a new one.
-    pub fn connect(admitted: Admitted) -> (Self, Option<ErrorInfo>) {
-        let Admitted { hub, grant, client_id, format, echo, heartbeats, remain_present_for, resume, pace, slot } =
-            admitted;
+    pub fn connect(admitted: AuthenticatedClient) -> (Self, Option<ErrorInfo>) {
+        let AuthenticatedClient {
+            hub,
+            grant,
+            client_id,
+            format,
+            echo,
+            heartbeats,
+            remain_present_for,
+            resume,
+            pace,
+            slot,
+        } = admitted;
         let outbox =
             Arc::new(Outbox::new(format, hub.services.config.outbound_queue, hub.services.memory.outbound.clone()));
         let resumed = resume.map(|key| hub.resume(&key, &outbox, &grant, &client_id)).transpose();

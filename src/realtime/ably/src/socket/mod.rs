@@ -36,7 +36,7 @@ const SILENCE_MARGIN: Duration = Duration::from_secs(10);
 const FRAGMENTS_IN: Duration = Duration::from_secs(30);
 
 /// An authenticated client.
-pub struct Admitted {
+pub struct AuthenticatedClient {
     pub hub: Arc<Hub>,
     pub grant: Arc<Grant>,
     pub client_id: ClientId,
@@ -60,7 +60,7 @@ pub enum Socket {
         error: ErrorInfo,
         format: Format,
     },
-    Waiting(Box<Admitted>),
+    Waiting(Box<AuthenticatedClient>),
     Open(Box<ConnectedClient>),
     Over,
 }
@@ -90,7 +90,7 @@ impl Actor for Socket {
 }
 
 impl Socket {
-    fn open(&mut self, admitted: Admitted, ctx: &mut Ctx) {
+    fn open(&mut self, admitted: AuthenticatedClient, ctx: &mut Ctx) {
         let (client, error) = ConnectedClient::connect(admitted);
         let mut client = Box::new(client);
         client.send_connected(error.as_ref());

@@ -1,4 +1,4 @@
-//! Checks the seals of the engine's rows: a row that is read is as it was written, or it is reported as damaged.
+//! Checks each row that is read from the engine: it is as it was written, or it is reported as damaged.
 
 use std::collections::HashSet;
 
@@ -8,39 +8,38 @@ use tandem_actors::{keys::Key, ports::StoreError};
 
 use super::{
     rows::Rows,
-    seal::{Sealing, all_sealed},
+    seal::{RowCoding, Seals},
 };
 
 /// The largest number of damaged rows that are logged, each once.
 const MOST_TOLD: usize = 10_000;
 
-/// Removes seals, and reports the broken ones.
-pub(super) struct Seals {
-    /// Every row has a seal: the store began with them.
-    all_sealed: bool,
-    sealing: Sealing,
+/// Decodes rows, and reports the damaged ones.
+pub(super) struct RowCheck {
+    seals: Seals,
+    coding: RowCoding,
     damaged: Mutex<HashSet<Key>>,
 }
 
-impl Seals {
+impl RowCheck {
     pub fn of(rows: &dyn Rows) -> Result<Self, StoreError> {
-        Ok(Self { all_sealed: rows.get(&all_sealed())?.is_some(), sealing: rows.sealing(), damaged: Mutex::default() })
+        Ok(Self { seals: Seals::of(rows)?, coding: rows.row_coding(), damaged: Mutex::default() })
     }
 
-    /// Whether every row has a seal.
-    pub fn all(&self) -> bool {
-        self.all_sealed
+    /// Which rows have a seal.
+    pub fn seals(&self) -> Seals {
+        self.seals
     }
 
     /// The value of a row that was requested by its key.
-    pub fn open(&self, key: &Key, stored: Bytes) -> Result<Bytes, StoreError> {
-        self.sealing.unseal(key, stored, self.all_sealed).map_err(|error| self.told(key, error))
+    pub fn value(&self, key: &Key, stored: Bytes) -> Result<Bytes, StoreError> {
+        self.coding.decode(key, stored, self.seals).map_err(|error| self.log_damage(key, error))
     }
 
     /// The value of a row in a scan. `None` for a damaged row, which is left out, so that it does not affect the other
     /// rows. A damaged event is an error, because its session would continue from a wrong state.
-    pub fn open_among_others(&self, key: &Key, stored: Bytes) -> Result<Option<Bytes>, StoreError> {
-        match self.open(key, stored) {
+    pub fn value_in_scan(&self, key: &Key, stored: Bytes) -> Result<Option<Bytes>, StoreError> {
+        match self.value(key, stored) {
             Ok(value) => Ok(Some(value)),
             Err(error) if key.as_bytes().first() == Some(&b'e') => Err(error),
             Err(_) => Ok(None),
@@ -48,7 +47,7 @@ impl Seals {
     }
 
     /// Logs the damage, once for each row.
-    pub fn told(&self, key: &Key, error: StoreError) -> StoreError {
+    pub fn log_damage(&self, key: &Key, error: StoreError) -> StoreError {
         let mut damaged = self.damaged.lock();
         if damaged.len() < MOST_TOLD && damaged.insert(key.clone()) {
             metrics::counter!("tandem_store_damaged_rows_total").increment(1);

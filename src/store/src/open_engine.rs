@@ -21,13 +21,13 @@ use super::{
     Engine, Location, Options, StoreOpenError,
     directory::{Directory, SwitchError},
     fence::LONGEST_WAIT,
-    keyring::Keys,
+    keyring::DataKeys,
     open::{is_full, open_database},
     redb,
-    rekey::{begin_keys, keys_of, note_all_sealed, sealing},
+    rekey::{keys_of, keys_of_plain_store, note_all_encrypted, row_coding},
     room::Room,
     rows::{Bounds, Rows},
-    seal::{Sealing, encrypted},
+    seal::{RowCoding, encrypted},
     sled, spare,
 };
 
@@ -37,21 +37,21 @@ const MUCH: u64 = 4 << 20;
 /// After this many bytes sled makes a snapshot of its pages while the node runs.
 const VERY_MUCH: u64 = 64 << 20;
 
-/// Rows in a directory that stays locked as long as they are open.
-pub(super) struct Opened {
-    /// None once it is closed.
+/// The open database of an engine, with its locked directory.
+pub(super) struct OpenEngine {
+    /// `None` after it was closed.
     rows: RwLock<Option<Box<dyn Rows>>>,
     location: Location,
     options: Options,
     written: AtomicU64,
-    keys: Option<Keys>,
-    sealing: Sealing,
-    // Dropped after the rows, so that the directory is unlocked when their files are closed. None for rows without a
+    keys: Option<DataKeys>,
+    coding: RowCoding,
+    // Dropped after the rows, so that the directory is unlocked after their files are closed. `None` for rows without a
     // directory.
     directory: Option<Directory>,
 }
 
-impl Opened {
+impl OpenEngine {
     /// Opens a complete database.
     pub fn open(location: &Location, directory: Directory, options: &Options) -> Result<Self, StoreOpenError> {
         let keys = keys_of(directory.root(), options)?;
@@ -64,14 +64,14 @@ impl Opened {
         };
         let rows = rows?;
         if keys.is_some() {
-            Keys::make_both_equal(directory.root(), &*options.disk);
+            DataKeys::make_both_equal(directory.root(), &*options.disk);
         }
         let opened = Self {
             rows: RwLock::new(Some(rows)),
             location: location.clone(),
             options: options.clone(),
             written: AtomicU64::new(0),
-            sealing: sealing(keys.as_ref()),
+            coding: row_coding(keys.as_ref()),
             keys,
             directory: Some(directory),
         };
@@ -92,7 +92,7 @@ impl Opened {
             options,
             written: AtomicU64::new(0),
             keys: None,
-            sealing: Sealing::default(),
+            coding: RowCoding::default(),
             directory: None,
         }
     }
@@ -105,30 +105,30 @@ impl Opened {
     pub fn reopen(&self) -> Result<(), StoreOpenError> {
         let Some(directory) = &self.directory else { return Ok(()) };
         let mut rows = self.rows.write();
-        let_go(rows.take());
+        close_quietly(rows.take());
         let database = directory.database(self.location.engine);
         *rows = Some(open_database(&self.location, &database, &self.options)?);
         self.written.store(0, Ordering::Relaxed);
         Ok(())
     }
 
-    /// The store's keys; none without encryption.
-    pub fn keys(&self) -> Option<&Keys> {
+    /// The store's keys. `None` without encryption.
+    pub fn keys(&self) -> Option<&DataKeys> {
         self.keys.as_ref()
     }
 
     /// Begins to encrypt, if that is wanted and was not done before.
     pub fn take_keys(&mut self) -> Result<(), StoreOpenError> {
         if let (None, Some(directory)) = (&self.keys, &self.directory) {
-            self.keys = begin_keys(directory.root(), &self.options, true)?;
-            self.sealing = sealing(self.keys.as_ref());
+            self.keys = keys_of_plain_store(directory.root(), &self.options)?;
+            self.coding = row_coding(self.keys.as_ref());
         }
         Ok(())
     }
 
-    /// Notes that everything is sealed with the last data key.
-    pub fn note_all_sealed(&self) -> Result<(), StoreOpenError> {
-        self.directory.as_ref().map_or(Ok(()), |directory| note_all_sealed(directory.root(), &self.options))
+    /// Notes that everything is encrypted with the last data key.
+    pub fn note_all_encrypted(&self) -> Result<(), StoreOpenError> {
+        self.directory.as_ref().map_or(Ok(()), |directory| note_all_encrypted(directory.root(), &self.options))
     }
 
     /// An empty database beside this one, which may take its place later. None for rows that are in no directory.
@@ -143,7 +143,7 @@ impl Opened {
         let Some(directory) = &self.directory else { return Ok(()) };
         directory.switch(self.location.engine, &*self.options.disk)?;
         let former = std::mem::replace(&mut *self.rows.write(), another.0.take());
-        let_go(former);
+        close_quietly(former);
         self.written.store(VERY_MUCH, Ordering::Relaxed);
         self.remove_another();
         Ok(())
@@ -166,7 +166,7 @@ impl Opened {
     /// Whether there is room for so much more.
     pub fn has_room_for(&self, bytes: u64) -> bool {
         let Some(directory) = &self.directory else { return false };
-        let space = Room::new(directory.root(), self.options.min_free).look();
+        let space = Room::new(directory.root(), self.options.min_free).measure();
         space.is_ok_and(|space| space.free >= space.floor.saturating_mul(2).saturating_add(bytes))
     }
 
@@ -201,7 +201,7 @@ impl Opened {
         // Another thread may be opening it again.
         let rows = self.rows.try_read_for(LONGEST_WAIT).ok_or_else(StoreError::stalled)?;
         let rows = rows.as_deref().ok_or_else(|| StoreError::new("it is closed"))?;
-        caught(doing, || work(rows))
+        catch_panic(doing, || work(rows))
     }
 }
 
@@ -221,18 +221,18 @@ impl Another {
 
     fn with<T>(&self, work: impl FnOnce(&dyn Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let rows = self.0.as_deref().ok_or_else(|| StoreError::new("it is closed"))?;
-        caught("wrote another database", || work(rows))
+        catch_panic("wrote another database", || work(rows))
     }
 }
 
 impl Drop for Another {
     fn drop(&mut self) {
-        let_go(self.0.take());
+        close_quietly(self.0.take());
     }
 }
 
-/// Both engines panic on a damaged page. The panic becomes an error, so that it does not end the thread.
-fn caught<T>(doing: &str, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+/// Turns a panic into an error, because both engines panic on a damaged page.
+fn catch_panic<T>(doing: &str, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(StoreError::new(format_args!("the engine panicked while it {doing}"))))
 }
@@ -260,22 +260,22 @@ fn bytes_below(path: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// An engine whose file is damaged can panic even when it is closed.
-fn let_go(rows: Option<Box<dyn Rows>>) {
+/// Closes an engine. With a damaged file, even that can panic.
+fn close_quietly(rows: Option<Box<dyn Rows>>) {
     if catch_unwind(AssertUnwindSafe(|| drop(rows))).is_err() {
         tracing::warn!("the engine was not closed cleanly");
     }
 }
 
-impl Drop for Opened {
+impl Drop for OpenEngine {
     fn drop(&mut self) {
-        let_go(self.rows.get_mut().take());
+        close_quietly(self.rows.get_mut().take());
     }
 }
 
-impl Rows for Opened {
-    fn sealing(&self) -> Sealing {
-        self.sealing.clone()
+impl Rows for OpenEngine {
+    fn row_coding(&self) -> RowCoding {
+        self.coding.clone()
     }
 
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
