@@ -1,18 +1,18 @@
-//! Encryption at rest. Values of rows and groups of the journal are sealed with AES-256-GCM-SIV (RFC 8452), bound to
-//! their key or their number. Keys of rows stay readable: they order the rows.
+//! Encryption at rest. Values of rows and groups of the journal are encrypted with AES-256-GCM-SIV (RFC 8452), which
+//! also authenticates the row's key or the group's number. Keys of rows stay readable, because they order the rows.
 //!
-//! The data keys are made by the store and kept in the file `keys`, sealed with the operator's key. So another key of
-//! the operator needs no row to be written anew. A data key can be replaced as well: rows under the former one stay
-//! readable until they are rewritten.
+//! The store makes data keys and keeps them in the file `keys`, encrypted with the operator's key. So a new operator's
+//! key does not rewrite any row. A data key can be replaced, too: rows under the former data key stay readable until
+//! they are rewritten.
 //!
 //! ```text
-//! a row      0xc2, number of the data key, checksum (keyed, u32), sealed value, tag (16 bytes)
-//! a group    0xe1, number of the data key, sealed group, tag
+//! a row      0xc2, number of the data key, checksum (keyed, u32), encrypted value, tag (16 bytes)
+//! a group    0xe1, number of the data key, encrypted group, tag
 //! ```
 //!
-//! GCM-SIV stays safe when a nonce comes again: it shows only whether the same value was sealed for the same place. The
-//! nonce of a row follows from its key, so it comes again with each value of the row. That of a group follows from its
-//! number, so it comes again after a torn group, or when a copied directory is used.
+//! GCM-SIV stays safe when a nonce is used again: it shows only whether the same value was encrypted for the same
+//! place. The nonce of a row is computed from its key, so each value of the row uses it again. The nonce of a group is
+//! computed from its number, so it is used again after a torn group, and in a copied directory.
 
 use std::fmt;
 
@@ -28,21 +28,21 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{envelope::MAGIC as FILE, keyring::DataKeys};
 
-/// The first byte of a sealed row.
+/// The first byte of an encrypted row.
 pub(crate) const ROW: u8 = 0xc2;
-/// The first byte of a sealed group.
+/// The first byte of an encrypted group.
 pub(crate) const GROUP: u8 = 0xe1;
-/// Bytes of a sealed row before the value.
+/// Bytes of an encrypted row before the value.
 const ROW_HEADER: usize = 6;
 const GROUP_HEADER: usize = 2;
 pub(crate) const TAG: usize = 16;
-/// Bytes of a sealed group beside the group.
+/// Bytes that encryption adds to a group.
 pub(crate) const AROUND_GROUP: usize = GROUP_HEADER + TAG;
 
 /// The data keys, ready to be used.
 pub(crate) struct Cipher {
     digest: hmac::Key,
-    /// The last one seals.
+    /// The last key encrypts. All keys decrypt.
     data: RwLock<Vec<(u8, LessSafeKey)>>,
 }
 
@@ -118,7 +118,7 @@ impl Cipher {
         decrypted(decrypting, nonce_of_row(key), &aad_of_row(key, stored), encrypted).map(Bytes::from)
     }
 
-    /// Whether the row has to be sealed again.
+    /// Whether the row is not encrypted with the last data key.
     pub fn is_outdated(&self, stored: &[u8]) -> bool {
         match stored {
             [ROW, number, ..] => self.data.read().last().is_some_and(|(last, _)| last != number),
@@ -126,7 +126,7 @@ impl Cipher {
         }
     }
 
-    /// A checksum that says nothing to somebody without the keys.
+    /// A keyed checksum. It reveals nothing about the value without the keys.
     pub fn sum(&self, key: &Key, value: &[u8]) -> u32 {
         let mut sum = hmac::Context::with_key(&self.digest);
         [key.as_bytes(), &[0], value].into_iter().for_each(|part| sum.update(part));
@@ -172,7 +172,7 @@ impl Cipher {
     }
 }
 
-/// The checksum in a sealed row.
+/// The checksum in an encrypted row.
 pub(crate) fn sum_in(stored: &[u8]) -> Option<u32> {
     stored.get(2..ROW_HEADER)?.first_chunk().map(|sum| u32::from_be_bytes(*sum))
 }

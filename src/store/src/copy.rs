@@ -1,8 +1,7 @@
-//! `tandem store copy`: copies every row of a store to a new one, wherever that is, and verifies that both are the
-//! same.
+//! `tandem store copy`: copies every row of a store to a new store of any kind, and verifies that both are the same.
 //!
-//! The target is created like any database: it stays unfinished until the copy is verified. An interrupted copy leaves
-//! a marker, so that no node takes its directory for a new one.
+//! The target is unfinished until the copy is verified. An interrupted copy leaves a marker, so that no node uses its
+//! directory as a new store.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -62,15 +61,15 @@ pub struct Progress {
 /// What was copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CopyReport {
-    /// All rows of the source.
+    /// The number of rows.
     pub rows: u64,
-    /// Of keys and values.
+    /// The bytes of all keys and values.
     pub bytes: u64,
     /// SHA-256 over all rows in order.
     pub digest: [u8; 32],
 }
 
-/// A copy that is to be made.
+/// The source and the target of a copy.
 pub(super) struct Job<'a> {
     pub source: &'a dyn Rows,
     pub from: &'a Place,

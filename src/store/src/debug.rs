@@ -11,11 +11,11 @@ static UNTIL: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// Held by tests that change the pretended free space in one process.
 pub static LITTLE: Mutex<()> = Mutex::new(());
-/// A process can begin with it.
+/// The environment variable that sets it at the start of a process.
 static FREE: LazyLock<Mutex<Option<u64>>> =
     LazyLock::new(|| Mutex::new(std::env::var("TANDEM_PRETEND_FREE").ok().and_then(|free| free.parse().ok())));
 
-/// Sets the free space that the disk seems to have. None: the real one.
+/// Sets the free space that the disk seems to have. `None`: the real free space.
 pub fn pretend_free(free: Option<u64>) {
     *FREE.lock() = free;
 }

@@ -1,19 +1,21 @@
-//! A store's directory: one process at a time, one engine, and a database that is either complete or not there.
+//! A store's directory. One process uses it at a time. It has one engine's database, which is either complete or
+//! absent.
 //!
 //! ```text
 //! lock          held while the store is open; names the holder
-//! engine        "sled" or "redb", or the other name of the database: a complete one is there; written last
+//! engine        the name of the complete database, such as "sled" or "redb.2"; written last
 //! sled/ redb/   the database; sled.2/ redb.2/ after every second time that it was rewritten
-//! digests       what each row of the engine has to be
+//! digests       the expected checksum of each row of the engine
 //! acknowledged  the number of the last group that was acknowledged
 //! archived      the number of the last group of the last backup
 //! copying       a copy into this directory is not complete
-//! spare         room for a start on a full disk
-//! *.unfinished  a database being made; without meaning, removed at the next start
+//! spare         reserved space for a start on a full disk
+//! *.unfinished  an incomplete database; the next start removes it
 //! ```
 //!
-//! A database is created in `*.unfinished`, synced and renamed, and then marked. A marked database that is missing or
-//! empty is never created again: a lost disk would become an empty node that looks healthy.
+//! A database is created in `*.unfinished`, synced and renamed, and then the file `engine` marks it. If a marked
+//! database is missing or empty, no new one is made: after the loss of a disk, the node would be empty and look
+//! healthy.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -35,7 +37,7 @@ const LOCK: &str = "lock";
 const MARKER: &str = "engine";
 const COPYING: &str = "copying";
 
-/// The names of an engine's database. They take turns when it is rewritten.
+/// The two names of an engine's database. Each rewrite uses the other name.
 fn names(engine: Engine) -> [&'static str; 2] {
     match engine {
         Engine::Sled => ["sled", "sled.2"],
@@ -51,17 +53,17 @@ fn engine_of(name: &str) -> Option<Engine> {
 #[derive(Debug)]
 pub(super) struct Directory {
     root: PathBuf,
-    /// The name in the mark: which database is the one. None as long as there is no mark.
+    /// The name in the mark: the database that is used. `None` without a mark.
     marked: Mutex<Option<&'static str>>,
     _lock: File,
 }
 
-/// Why another database did not take the place of the present one.
+/// Why the directory did not switch to another database.
 #[derive(Debug)]
 pub(super) enum SwitchError {
     /// Nothing has changed.
     NotDone(StoreOpenError),
-    /// After a power cut the mark may name either. Nothing may be written to either.
+    /// After a power cut the mark may name either database. So neither may be written to.
     Unclear(StoreOpenError),
 }
 
@@ -149,7 +151,7 @@ impl Directory {
         &self.root
     }
 
-    /// Whether a store was ever made at this path. Makes nothing.
+    /// Whether a store was ever made at this path. It makes nothing.
     pub fn holds_store(root: &Path) -> bool {
         root.join(MARKER).exists() || Engine::ALL.iter().any(|engine| root.join(engine.name()).exists())
     }
@@ -167,7 +169,7 @@ impl Directory {
         root.join(if marked.trim() == second { second } else { first })
     }
 
-    /// Makes an empty directory for another database of this engine. None if it is not known which is the present one.
+    /// Makes an empty directory for another database of this engine. `None` if the present database is unknown.
     pub fn begin_another(&self, engine: Engine) -> Result<Option<PathBuf>, StoreOpenError> {
         let Some(another) = self.another(engine) else { return Ok(None) };
         let another = self.root.join(another);
@@ -176,7 +178,7 @@ impl Directory {
         Ok(Some(another))
     }
 
-    /// The other database is complete: from now on it is the one.
+    /// Switches to the other database, which is complete.
     pub fn switch(&self, engine: Engine, disk: &dyn Disk) -> Result<(), SwitchError> {
         let Some(another) = self.another(engine) else { return Ok(()) };
         sync_tree(disk, &self.root.join(another))
@@ -185,12 +187,12 @@ impl Directory {
         self.mark(another, disk)
     }
 
-    /// Removes a database that was not completed, or is no longer the one.
+    /// Removes a database that is incomplete or no longer used.
     pub fn remove_another(&self, engine: Engine, disk: &dyn Disk) -> Result<(), StoreOpenError> {
         let Some(another) = self.another(engine).map(|name| self.root.join(name)).filter(|path| path.exists()) else {
             return Ok(());
         };
-        // The mark may be new and not durable. A power cut must not bring back one that names what is removed here.
+        // The mark may not be durable yet. After a power cut, an older mark must not name the removed database.
         disk.sync_path(&self.root).map_err(self.inaccessible("sync the directory"))?;
         self.clear(&another)
     }
@@ -211,7 +213,7 @@ impl Directory {
         complete.map(|engine| self.mark_first(engine, disk).map(|()| engine)).transpose()
     }
 
-    /// Makes a database: `fill` makes and closes it in a directory given to it.
+    /// Makes a database. `fill` gets a directory, makes the database in it and closes it.
     pub fn create<T, E: From<StoreOpenError>>(
         &self,
         engine: Engine,

@@ -1,5 +1,4 @@
-//! All syncs, behind a trait: the adapters never sync a file directly, so that a test can check the order, cut the
-//! power in between, or let a sync fail.
+//! All syncs go through a trait. So a test can check their order, cut the power between two of them, or let one fail.
 
 use std::{
     fmt,
@@ -11,7 +10,7 @@ use std::{
 
 use tandem_wal as wal;
 
-/// Where writes become durable.
+/// Makes writes durable.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// fdatasync of a file of the journal or of the database: its content, and its length if that has changed.
     fn sync_data(&self, file: &File, path: &Path) -> io::Result<()>;
@@ -20,7 +19,7 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     fn sync_path(&self, path: &Path) -> io::Result<()>;
 }
 
-/// The operating system's.
+/// The disk of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
@@ -56,7 +55,7 @@ pub(super) struct JournalDisk(pub Arc<dyn Disk>);
 #[derive(Debug)]
 struct JournalFile {
     file: Arc<dyn wal::File>,
-    /// The same file again, for its syncs.
+    /// A second handle to the file, for its syncs.
     handle: File,
     path: PathBuf,
     disk: Arc<dyn Disk>,

@@ -17,7 +17,7 @@ use super::{
     seal::Seals,
 };
 
-/// Why the rows were not written out.
+/// Why the rows were not printed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what it means, and names its fields")]
 pub enum DumpError {
@@ -37,7 +37,7 @@ pub(super) fn check_there(location: &Location) -> Result<(), StoreOpenError> {
     Err(StoreOpenError::Absent { path: location.path.clone(), engine: location.engine })
 }
 
-/// Writes all rows, with what people wrote if `words` is set. Returns how many there were.
+/// Prints all rows, with private text if `words` is set. Returns the number of rows.
 pub(super) fn dump_rows(
     rows: &dyn Rows,
     place: &Place,

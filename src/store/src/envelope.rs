@@ -1,14 +1,14 @@
-//! Files beside the store that hold what people wrote: sealed with the store's keys, if it has any.
+//! Files beside the store that hold private text. They are encrypted if the store is.
 //!
 //! ```text
-//! "TNDMFIL\x01", number of the data key, nonce (12 bytes), sealed content, tag
+//! "TNDMFIL\x01", number of the data key, nonce (12 bytes), encrypted content, tag
 //! ```
 
 use crate::seal::RowCoding;
 
 pub(crate) const MAGIC: [u8; 8] = *b"TNDMFIL\x01";
 
-/// Seals and opens files. Without encryption they stay as they are.
+/// Encrypts and decrypts files. Without encryption, a file is its content.
 #[derive(Clone, Debug, Default)]
 pub struct Envelope(RowCoding);
 

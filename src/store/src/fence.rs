@@ -13,7 +13,7 @@ use tandem_actors::{
     ports::{Claim, Commit, Direction, Fence, OwnerEpoch, Store, StoreError, Verdict},
 };
 
-/// How long a caller waits for a group in flight. A thread that waits for a stalled disk serves no other request.
+/// How long a caller waits for a group that is being written. A waiting thread serves no other request.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// The `seq` of a session's last event; 0 if it has none.
@@ -65,9 +65,9 @@ impl Fences {
         }
     }
 
-    /// Takes the session over, then asks `read_head` where its log ends. Waits for a group in flight that writes to
-    /// this session, so that the head is what the log will hold; what an earlier owner still has in the queue will be
-    /// refused.
+    /// Takes the session over, and then asks `read_head` for the end of its log. First it waits for a group that is
+    /// being written and changes this session. So the head is final: commits of an earlier owner that still wait in the
+    /// queue will be refused.
     pub fn claim(
         &self,
         session: &SessionId,
@@ -105,7 +105,7 @@ impl Fences {
         }
     }
 
-    /// Judges a group in order and begins it. [`Fences::settle`] must follow.
+    /// Decides for each commit of a group, in order, and begins the group. [`Fences::settle`] must follow.
     pub fn judge(&self, group: &[Commit]) -> Vec<Verdict> {
         let mut state = self.state.lock();
         state.group += 1;

@@ -36,7 +36,7 @@ pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// Writes a whole file in the place of any other, which stays until all of it is on the disk. The caller syncs the
+/// Writes a whole file. A file of this name stays until the new one is complete on the disk. The caller syncs the
 /// directory. Returns the length.
 pub(crate) fn place_file(
     disk: &dyn Disk,
@@ -58,7 +58,7 @@ pub(crate) fn replace_file_on(disk: &dyn Disk, path: &Path, content: &[u8]) -> i
     disk.sync_path(path.parent().unwrap_or(Path::new(".")))
 }
 
-/// Writes a whole file durably, for this user alone. The file that was there stays until all of it is on the disk.
+/// Writes a whole file durably, for this user alone. A file of this name stays until the new one is complete.
 pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     replace_file_on(&crate::RealDisk, path, content)
 }

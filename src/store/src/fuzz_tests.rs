@@ -14,8 +14,9 @@ use crate::{
 
 static ENCRYPTED: LazyLock<RowCoding> = LazyLock::new(|| RowCoding::with(Cipher::new(&DataKeys::fresh())));
 
-/// A key and a value: the first byte is the length of the key. The value comes back from a row, with a checksum and
-/// sealed. A flipped bit is found, and so is a row under another key. Nobody without the keys makes a sealed row.
+/// Encodes and decodes a row, with a seal and encrypted. The first byte of the input is the length of the key. The
+/// value comes back. A flipped bit is found, and so is a row under another key. Without the keys, no input is an
+/// encrypted row.
 ///
 /// # Panics
 /// If that does not hold.

@@ -1,9 +1,9 @@
-//! The number of the last acknowledged group, in a file outside the database. A database with an earlier last group has
-//! lost acknowledged groups, even if its engine reports no error: its file was damaged and cut off, or it is an older
-//! copy.
+//! The number of the last acknowledged group, in a file outside the database. If the database ends with an earlier
+//! group, it has lost acknowledged groups, although its engine reports no error: its file was cut off, or it is an
+//! older copy.
 //!
-//! The number is written after the group is durable and is not synced: after a power cut the file may know less than
-//! the database, never more.
+//! The number is written after the group is durable, and is not synced. After a power cut the number may be too low,
+//! but never too high.
 
 use std::{
     fs::{File, OpenOptions},
@@ -23,14 +23,14 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// In a store's directory; made if it is not there.
+    /// Opens the file in a store's directory, or makes it.
     pub fn open(directory: &Path) -> io::Result<Self> {
         let path = directory.join(FILE);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         Ok(Self { path, file })
     }
 
-    /// As [`Head::open`]. A store without it works, but a loss would not be noticed.
+    /// As [`Head::open`]. A store without the file works, but a loss would not be noticed.
     pub fn open_or_warn(directory: &Path) -> Option<Self> {
         let opened = Self::open(directory).inspect_err(|error| {
             tracing::warn!(%error, store = %directory.display(), "the number of the last acknowledged group cannot be stored, so a loss of groups would not be noticed");

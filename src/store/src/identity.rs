@@ -1,5 +1,5 @@
-//! Checks whether a database file is still the one at its path. If the file was deleted or its directory replaced, the
-//! process has an open file that no later start finds. Then nothing may be acknowledged any more.
+//! Checks whether the open database file is still the file at its path. If somebody has deleted the file or replaced
+//! its directory, no later start finds the open file. Then nothing may be acknowledged any more.
 
 use std::{
     fs::{self, File},
@@ -18,13 +18,13 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Of the open file that was found at `path`.
+    /// The identity of the open file, which is at `path` now.
     pub fn of(file: &File, path: &Path) -> io::Result<Self> {
         let metadata = file.metadata()?;
         Ok(Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
     }
 
-    /// Asks the disk.
+    /// Compares the open file with the file at the path.
     pub fn check(&self) -> Result<(), StoreError> {
         let path = self.path.display();
         match fs::metadata(&self.path) {

@@ -1,13 +1,13 @@
-//! The store's data keys, in the file `keys` of its directory, sealed with the operator's key.
+//! The store's data keys, in the file `keys` of its directory, encrypted with the operator's key.
 //!
 //! ```text
-//! "TNDMKEY\x01", id of the operator's key (8 bytes), nonce (12 bytes), sealed keys, tag, CRC-32 of all before
+//! "TNDMKEY\x01", id of the operator's key (8 bytes), nonce (12 bytes), encrypted keys, tag, CRC-32 of all before
 //! ```
 //!
-//! Without this file nothing of the store can be read. So there is a copy of it, `keys.copy`, in case of a flipped bit.
-//! The copy counts only if the file is missing or damaged: it may be of the operator's former key.
+//! Without this file, no row can be read. So there is a copy, `keys.copy`. The copy is used only if the file is missing
+//! or damaged, because the copy may still be encrypted with the operator's former key.
 //!
-//! Former data keys stay in it. Backups have rows that are sealed with them.
+//! The file keeps former data keys, because backups have rows that are encrypted with them.
 
 use std::{
     fmt, fs, io,
@@ -77,14 +77,14 @@ impl MasterKey {
     }
 }
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct DataKeys {
     /// The key of the checksums. It never changes.
     pub digest: [u8; 32],
-    /// The last one seals; the others are for rows that were not rewritten yet, and for backups.
+    /// The last key encrypts. The others decrypt backups, and rows that were not rewritten yet.
     pub data: Vec<(u8, [u8; 32])>,
-    /// Rows or groups may be there that are not sealed with the last data key.
+    /// There may be rows or groups that are not encrypted with the last data key.
     pub is_mixed: bool,
 }
 
@@ -94,11 +94,11 @@ impl fmt::Debug for DataKeys {
     }
 }
 
-/// Why the data keys cannot be had.
+/// Why the data keys cannot be read.
 #[derive(Debug)]
 pub(crate) enum KeysError {
     Io(io::Error),
-    /// They are sealed with another key.
+    /// They are encrypted with another operator's key.
     OtherKey,
     Damaged,
 }
@@ -112,16 +112,16 @@ impl DataKeys {
         keys
     }
 
-    /// From now on another data key seals.
+    /// Makes a new data key, which encrypts from now on.
     pub fn add_data_key(&mut self) {
         let number = self.data.last().map_or(1, |(number, _)| number.wrapping_add(1).max(1));
-        // Numbers go from 1 to 255. The next key takes the number of the first one, which goes.
+        // Numbers go from 1 to 255. Then the next key replaces the oldest one.
         self.data.retain(|(known, _)| *known != number);
         self.data.push((number, rand::rng().random()));
         self.is_mixed = true;
     }
 
-    /// The data keys of both.
+    /// All data keys of both.
     pub fn and(mut self, other: Self) -> Self {
         self.data.extend(other.data);
         self.data.sort_unstable();
@@ -129,7 +129,7 @@ impl DataKeys {
         self
     }
 
-    /// Whether a store has them.
+    /// Whether a store has data keys.
     pub fn are_there(directory: &Path) -> bool {
         FILES.iter().any(|name| directory.join(name).exists())
     }
@@ -151,7 +151,7 @@ impl DataKeys {
         Err(problem)
     }
 
-    /// Writes the copy anew if it is not one.
+    /// Writes the copy again if it differs from the file.
     pub fn make_both_equal(directory: &Path, disk: &dyn Disk) {
         let Ok(right) = Self::stored(directory) else { return };
         for name in FILES {
@@ -165,7 +165,7 @@ impl DataKeys {
         }
     }
 
-    /// Removes those of a store that was never completed.
+    /// Removes the keys of a store that was never completed.
     pub fn remove(directory: &Path) -> io::Result<()> {
         FILES.iter().try_for_each(|name| match fs::remove_file(directory.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -173,7 +173,7 @@ impl DataKeys {
         })
     }
 
-    /// From the content of the file.
+    /// Reads the content of the file.
     pub fn read(bytes: &[u8], master: &MasterKey) -> Result<Self, KeysError> {
         let bytes = without_checksum(bytes).ok_or(KeysError::Damaged)?;
         let rest = bytes.strip_prefix(&MAGIC).ok_or(KeysError::Damaged)?;
@@ -187,7 +187,7 @@ impl DataKeys {
         if keys.data.is_empty() { Err(KeysError::Damaged) } else { Ok(keys) }
     }
 
-    /// Writes them for this key of the operator, durably.
+    /// Writes the file durably, encrypted with this operator's key.
     pub fn store(&self, directory: &Path, master: &MasterKey, disk: &dyn Disk) -> io::Result<()> {
         let mut encrypted = rmp_serde::to_vec_named(self).map_err(io::Error::other)?;
         let nonce: [u8; NONCE_LEN] = rand::rng().random();
@@ -225,7 +225,7 @@ mod tests {
         let file = path.join(FILES[0]);
         let mut bytes = fs::read(&file).expect("a file");
         assert!(!bytes.windows(32).any(|part| part == keys.data[0].1));
-        // Also one that makes it look like the file of another key.
+        // One of the flipped bits makes it look like the file of another key.
         for at in 0..bytes.len() {
             bytes[at] ^= 1;
             fs::write(&file, &bytes).expect("a file");
@@ -241,7 +241,7 @@ mod tests {
         assert!(matches!(DataKeys::load(path, &one), Err(KeysError::Damaged)));
     }
 
-    /// A process that ended while it gave the store another key.
+    /// The process may end while it gives the store another operator's key.
     #[test]
     fn a_copy_under_the_former_operators_key_is_not_used() {
         let directory = tempfile::tempdir().expect("a directory");

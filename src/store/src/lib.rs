@@ -1,5 +1,4 @@
-//! The store: a journal that decides what is durable, and one of two embedded engines as the index behind it; or a
-//! PostgreSQL database.
+//! The store is a journal with one of two embedded engines behind it, or a PostgreSQL database.
 //!
 //! - A group of commits is one record of the journal. `commit` returns when the record has survived an fdatasync.
 //! - Readers see only durable rows.
@@ -112,7 +111,7 @@ impl Default for StoreSettings {
     }
 }
 
-/// What keeps the rows behind the journal.
+/// The engine behind the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
@@ -126,7 +125,7 @@ impl Engine {
     /// All engines.
     pub const ALL: [Engine; 2] = [Engine::Sled, Engine::Redb];
 
-    /// As in settings, locations and file names.
+    /// The engine's name in settings, locations and file names.
     pub const fn name(self) -> &'static str {
         match self {
             Engine::Sled => "sled",
@@ -176,35 +175,35 @@ impl fmt::Display for Location {
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// As [`Config::cache_mib`].
+    /// As [`StoreSettings::cache_mib`].
     pub cache_mib: u64,
-    /// As [`Config::min_free`].
+    /// As [`StoreSettings::min_free`].
     pub min_free: u64,
-    /// As [`Config::encryption_key_file`].
+    /// As [`StoreSettings::encryption_key_file`].
     pub encryption_key_file: Option<PathBuf>,
     /// Creates a store even if an interrupted copy is there.
     pub start_afresh: bool,
     /// The journal in front of the engine.
     pub journal: JournalOptions,
-    /// Looks at every page of the engine's file, which takes long. Only redb can.
+    /// Checks every page of the engine's file, which takes long. Only redb can do this.
     pub check_engine: bool,
     /// Syncs files.
     pub disk: Arc<dyn Disk>,
-    /// The disk of the journal, if it is another one.
+    /// The disk of the journal, if it is not the real disk.
     pub journal_disk: Option<Arc<dyn tandem_wal::Disk>>,
-    /// The time of each group in the journal.
+    /// The clock for the time of each group in the journal.
     pub now: fn() -> Timestamp,
-    /// As [`Config::password`].
+    /// As [`StoreSettings::password`].
     pub password: Option<Password>,
-    /// As [`Config::ca`].
+    /// As [`StoreSettings::ca`].
     pub authority: Option<PathBuf>,
     /// Makes a store in a database that has none.
     pub may_make: bool,
-    /// What this node is in the fleet of its database, if it has one.
+    /// This node's place in the fleet, if it is in one.
     pub member: Option<Arc<Member>>,
 }
 
-/// The sizes of the journal, and when its rows are written to the engine.
+/// The sizes of the journal, and when checkpoints are due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalOptions {
     /// Bytes of a segment.
@@ -217,13 +216,12 @@ pub struct JournalOptions {
     pub checkpoint_bytes: u64,
     /// or when the oldest of them has waited this long.
     pub checkpoint_after: Duration,
-    /// The database is rewritten without what it no longer needs when it takes more than this on the disk, and much
-    /// more than its rows.
+    /// The database is rewritten when it takes more bytes than this on the disk, and much more than its rows.
     pub rewrite_from: u64,
-    /// Rewrites without end, for a test that looks for what that breaks.
+    /// Begins a rewrite after each rewrite, for tests.
     #[doc(hidden)]
     pub rewrite_always: bool,
-    /// The wrong order, for a test that must detect it.
+    /// Writes in the wrong order, for a test that must detect it.
     #[doc(hidden)]
     pub checkpoint_before_rows: bool,
 }

@@ -2,7 +2,7 @@
 
 use tandem_actors::{domain::ids::SessionId, keys::Key};
 
-/// The session whose event, snapshot or outbox it is.
+/// The session of an event, snapshot or outbox.
 pub(super) fn session_of(key: &Key) -> Option<SessionId> {
     let (kind, rest) = key.as_bytes().split_first()?;
     let id = rest.split(|byte| *byte == 0).next()?;

@@ -29,19 +29,19 @@ use super::{
     spare,
 };
 
-/// The layout of keys, records and files. Higher: written by a later version. 1 has rows without seals; 1 and 2 have no
-/// journal; 3 has no digests.
+/// The layout of keys, records and files. Layout 1 has rows without seals, 1 and 2 have no journal, 3 has no digests. A
+/// later version of Tandem writes a higher number.
 pub(super) const SCHEMA: u32 = 4;
 const WITHOUT_JOURNAL: [u32; 2] = [1, 2];
 const WITHOUT_DIGESTS: u32 = 3;
 const JOURNAL: &str = "journal";
 
-/// Opens the store at `location`, and makes it if nothing is there.
+/// Opens the store at `location`, or makes it.
 pub fn open(location: &Location, options: &Options) -> Result<Arc<dyn Store>, StoreOpenError> {
     open_with_backups(location, options).map(|(store, _)| store)
 }
 
-/// As [`open`], with what takes backups of the store while it is used.
+/// As [`open`], with the means to take backups of the open store.
 pub fn open_with_backups(location: &Location, options: &Options) -> Result<(Arc<dyn Store>, Backups), StoreOpenError> {
     let directory = Directory::lock(&location.path)?;
     if directory.engine(options.disk.as_ref())?.is_none() {
@@ -71,7 +71,7 @@ pub fn open_with_backups(location: &Location, options: &Options) -> Result<(Arc<
     Ok((store.clone(), Backups::new(store, location, options)))
 }
 
-/// An open engine with its journal, to be read.
+/// Opens the journal of an open engine, to read both.
 pub(super) fn open_journal_of(
     location: &Location,
     rows: OpenEngine,
@@ -86,13 +86,13 @@ pub(super) fn open_journal_of(
     open_journal(location, rows, digests::loaded(loading), &path, options)
 }
 
-/// All rows of a store that nobody has open. With `is_strict`, a flaw is an error.
+/// All rows of a store that nobody has open.
 pub(super) fn read_rows(
     location: &Location,
     options: &Options,
     strictness: Strictness,
 ) -> Result<Box<dyn Rows>, StoreOpenError> {
-    // Nobody changes the digests while they are read.
+    // The lock keeps the digests from changing while they are read.
     let directory = Directory::lock(&location.path)?;
     let mut loading = digests::load(&location.path);
     let rows = open_rows(location, directory, options)?;
@@ -134,8 +134,8 @@ fn check_nothing_lost(
     }
 }
 
-/// Converts a store of an earlier version. That version refuses the store afterwards, because it would not read the
-/// journal and would not update the digests.
+/// Converts a store of an earlier version. The earlier version then refuses it, because it could neither read the
+/// journal nor update the digests.
 fn take_over(location: &Location, rows: &dyn Rows, options: &Options) -> Result<(), StoreOpenError> {
     let written = |outcome: Result<(), StoreError>| outcome.map_err(|error| unusable(location, error.text()));
     if schema(location, rows)? != WITHOUT_DIGESTS {
@@ -161,7 +161,7 @@ fn encrypt(location: &Location, rows: &mut OpenEngine) -> Result<(), StoreOpenEr
     Ok(())
 }
 
-/// Makes the first digests from the engine's rows, without a check.
+/// Makes the first digests from the engine's rows. The rows are not checked.
 pub(super) fn begin_digests(location: &Location, rows: &dyn Rows, options: &Options) -> Result<(), StoreOpenError> {
     let unreadable = |error: StoreError| unusable(location, error.text());
     let number = |key: &Key| own_number(rows, key).map_err(unreadable);
@@ -201,12 +201,12 @@ fn new_log() -> Change {
     seal(&Change::Put(log_key(), records::encode(&rand::rng().random::<u64>())))
 }
 
-/// Whether there is a complete store at this location. Creates nothing.
+/// Whether there is a complete store at this location. It creates nothing.
 pub fn is_there(location: &Location) -> bool {
     Directory::holds_store(&location.path)
 }
 
-/// Checks what can be checked without opening the store. Returns false if there is none yet. Changes nothing.
+/// Makes the checks that need no open store. Returns false if there is no store yet. It changes nothing.
 pub fn inspect(location: &Location, options: &Options) -> Result<bool, StoreOpenError> {
     let Location { engine, path } = location;
     if Directory::is_half_copied(path) {
@@ -216,7 +216,7 @@ pub fn inspect(location: &Location, options: &Options) -> Result<bool, StoreOpen
         return check_key(path, options).map(|()| false);
     }
     let databases = Engine::ALL.map(|engine| Directory::database_at(path, engine).join(database_file(engine)));
-    // First: a running node has the key, and takes its backups itself.
+    // The lock is checked first: a running node does not need the key again, and takes its backups itself.
     Directory::check_free(path, &databases)?;
     check_key(path, options)?;
     match Directory::engine_at(path) {
@@ -251,7 +251,7 @@ pub(super) fn open_rows(
     Ok(opened)
 }
 
-/// Makes a complete database in a locked directory that has none; `fill` may write its first rows.
+/// Makes a complete database in a locked directory without one. `fill` may write its first rows.
 pub(super) fn create<T, E: From<StoreOpenError>>(
     location: &Location,
     directory: &Directory,
@@ -272,7 +272,7 @@ pub(super) fn create<T, E: From<StoreOpenError>>(
     })
 }
 
-/// A database that is being made, and how its values are stored.
+/// A database that is being made, and the coding of its rows.
 struct Fresh {
     rows: Box<dyn Rows>,
     coding: RowCoding,
@@ -338,7 +338,7 @@ fn schema(location: &Location, rows: &dyn Rows) -> Result<u32, StoreOpenError> {
     }
 }
 
-/// Engines do not always say why they failed. On a full disk the disk is the cause.
+/// The reason of a failed open. Engines do not always name a full disk.
 fn unusable(location: &Location, reason: &str) -> StoreOpenError {
     let path = location.path.clone();
     if is_full(&path) || reason.contains("No space left on device") {
@@ -347,7 +347,7 @@ fn unusable(location: &Location, reason: &str) -> StoreOpenError {
     StoreOpenError::Corrupt { path, engine: location.engine, reason: reason.to_owned() }
 }
 
-/// Whether the disk has no room at all.
+/// Whether the disk is completely full.
 pub(super) fn is_full(path: &Path) -> bool {
     const NOTHING: u64 = 1 << 20;
     Room::new(path, 0).measure().is_ok_and(|space| space.free < NOTHING)

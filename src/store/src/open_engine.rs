@@ -1,4 +1,4 @@
-//! An open database: its rows, in a directory that stays locked, until it is closed.
+//! An open database of an engine. Its directory stays locked until it is closed.
 
 use std::{
     error::Error,
@@ -82,7 +82,7 @@ impl OpenEngine {
         Ok(opened)
     }
 
-    /// Rows that are in no directory.
+    /// Rows without a directory.
     #[cfg(feature = "simulation")]
     pub fn simulated(rows: impl Rows, location: Location, options: Options) -> Self {
         let rows = RwLock::new(Some(Box::new(rows) as Box<dyn Rows>));
@@ -117,7 +117,7 @@ impl OpenEngine {
         self.keys.as_ref()
     }
 
-    /// Begins to encrypt, if that is wanted and was not done before.
+    /// Begins to encrypt, if the settings ask for it and the store is not encrypted yet.
     pub fn take_keys(&mut self) -> Result<(), StoreOpenError> {
         if let (None, Some(directory)) = (&self.keys, &self.directory) {
             self.keys = keys_of_plain_store(directory.root(), &self.options)?;
@@ -131,14 +131,14 @@ impl OpenEngine {
         self.directory.as_ref().map_or(Ok(()), |directory| note_all_encrypted(directory.root(), &self.options))
     }
 
-    /// An empty database beside this one, which may take its place later. None for rows that are in no directory.
+    /// Makes an empty database beside this one, which may replace it later. `None` for rows without a directory.
     pub fn begin_another(&self) -> Result<Option<Another>, StoreOpenError> {
         let Some(directory) = &self.directory else { return Ok(None) };
         let Some(path) = directory.begin_another(self.location.engine)? else { return Ok(None) };
         open_database(&self.location, &path, &self.options).map(|rows| Some(Another(Some(rows))))
     }
 
-    /// The other database has all rows, durably: it takes the place of this one. Readers do not wait.
+    /// Replaces this database by the other one, which has all rows durably. Readers do not wait.
     pub fn replace_by(&self, mut another: Another) -> Result<(), SwitchError> {
         let Some(directory) = &self.directory else { return Ok(()) };
         directory.switch(self.location.engine, &*self.options.disk)?;
@@ -149,7 +149,7 @@ impl OpenEngine {
         Ok(())
     }
 
-    /// Removes a database that was begun and is not wanted, or the former one.
+    /// Removes the database that is not used: an incomplete one, or the former one.
     pub fn remove_another(&self) {
         let Some(directory) = &self.directory else { return };
         if let Err(error) = directory.remove_another(self.location.engine, &*self.options.disk) {
@@ -157,20 +157,20 @@ impl OpenEngine {
         }
     }
 
-    /// Bytes that the database takes on the disk; 0 if that cannot be told.
+    /// Bytes of the database on the disk. 0 if they cannot be determined.
     pub fn disk_bytes(&self) -> u64 {
         let database = self.directory.as_ref().map(|directory| directory.database(self.location.engine));
         database.and_then(|path| bytes_below(&path).ok()).unwrap_or(0)
     }
 
-    /// Whether there is room for so much more.
+    /// Whether the disk has space for this many more bytes.
     pub fn has_room_for(&self, bytes: u64) -> bool {
         let Some(directory) = &self.directory else { return false };
         let space = Room::new(directory.root(), self.options.min_free).measure();
         space.is_ok_and(|space| space.free >= space.floor.saturating_mul(2).saturating_add(bytes))
     }
 
-    /// Lets the engine shorten the next start, if much was written. To be called only while nothing is written.
+    /// Lets the engine prepare a fast next start, if much was written. Must be called while nothing is written.
     pub fn shorten_next_start_if_much_was_written(&self) {
         if self.written.load(Ordering::Relaxed) < VERY_MUCH {
             return;
@@ -190,7 +190,8 @@ impl OpenEngine {
         }
     }
 
-    /// Whether the engine has failed because the disk is full. Engines do not always say so.
+    /// Whether the engine has failed because the disk is full. Engines do not always report this, so the disk is asked,
+    /// too.
     pub fn has_no_room(&self, error: &StoreError) -> bool {
         let is_refused =
             io_kind(error).is_some_and(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge));
@@ -198,14 +199,14 @@ impl OpenEngine {
     }
 
     fn with<T>(&self, doing: &str, work: impl FnOnce(&dyn Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        // Another thread may be opening it again.
+        // Another thread may be reopening it.
         let rows = self.rows.try_read_for(LONGEST_WAIT).ok_or_else(StoreError::stalled)?;
         let rows = rows.as_deref().ok_or_else(|| StoreError::new("it is closed"))?;
         catch_panic(doing, || work(rows))
     }
 }
 
-/// A database that is being written, and may take the place of the present one.
+/// A database that is being filled, and may replace the present one.
 pub(super) struct Another(Option<Box<dyn Rows>>);
 
 impl Another {
@@ -244,14 +245,14 @@ fn io_kind(error: &StoreError) -> Option<io::ErrorKind> {
     Some(error.kind())
 }
 
-/// What the files take, holes left out.
+/// The disk space of the files, without holes.
 fn bytes_below(path: &Path) -> io::Result<u64> {
     const BLOCK: u64 = 512;
     let mut bytes = 0;
     for entry in path.read_dir()? {
         let entry = entry?;
         let metadata = match entry.metadata() {
-            // The engine has removed it meanwhile.
+            // The engine has removed the file meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             metadata => metadata?,
         };
@@ -307,8 +308,8 @@ impl Rows for OpenEngine {
         self.with("looked", |rows| rows.check_identity())
     }
 
-    /// redb closes its file when it is dropped. sled reads at each start what was written since the start before, so it
-    /// is opened once more here, where the time does not matter.
+    /// redb closes its file when it is dropped. sled reads at each start everything written since the previous start.
+    /// So it is opened once more here, where the time does not matter.
     fn close(&self) {
         let rows = self.rows.write().take();
         if rows.is_none() {

@@ -10,12 +10,12 @@ use serde::Deserialize;
 pub struct Password(Arc<str>);
 
 impl Password {
-    /// The password itself, only for whom it is for.
+    /// The password itself, for the database only.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Whether nothing but white space was given.
+    /// Whether it is empty or white space.
     pub fn is_blank(&self) -> bool {
         self.0.trim().is_empty()
     }

@@ -1,4 +1,4 @@
-//! Where rows are kept: in a directory of this machine or in a database. What can be done with a store depends on it.
+//! The place of a store: a directory on this machine, or a database. It decides which commands the store supports.
 
 use std::{
     fmt,
@@ -22,7 +22,7 @@ use super::{
     verify,
 };
 
-/// What `store.engine` names.
+/// The values of `store.engine`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreKind {
@@ -34,27 +34,27 @@ pub enum StoreKind {
     Postgres,
 }
 
-/// Where a store is.
+/// The place of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A journal with an engine behind it.
     Directory(Location),
     /// A PostgreSQL database.
     Postgres {
-        /// Where it is.
+        /// The address of the database.
         address: Address,
-        /// The directory in which this machine notes which database it was.
+        /// The directory in which this machine remembers the id of the database.
         here: PathBuf,
     },
 }
 
-/// A text that is no place of a store.
+/// Why a text does not name a store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPlace {
     /// Neither a directory nor an address.
     #[error("{0}, or an address as postgres://USER@HOST:5432/DATABASE")]
     Location(#[from] InvalidLocation),
-    /// An address that cannot be used.
+    /// An invalid address.
     #[error("the address of a database {0}")]
     Address(#[from] InvalidAddress),
 }
@@ -63,7 +63,7 @@ impl FromStr for Place {
     type Err = InvalidPlace;
 
     fn from_str(text: &str) -> Result<Self, InvalidPlace> {
-        // An address of any kind may hold a password, which the error of an address does not show.
+        // A text with an address may contain a password. The error of an address does not show it.
         if text.starts_with("postgres") || text.contains("://") {
             return Ok(Self::Postgres { address: text.parse()?, here: PathBuf::new() });
         }
@@ -107,7 +107,7 @@ impl Place {
         }
     }
 
-    /// Opens the store, and makes it if nothing is there.
+    /// Opens the store, or makes it.
     ///
     /// # Errors
     /// In one line.
@@ -118,7 +118,7 @@ impl Place {
         }
     }
 
-    /// As [`Place::open`], with what takes backups of the store while it is used. A database has its own.
+    /// As [`Place::open`], with the means to take backups of the open store. `None` for a database, which has its own.
     ///
     /// # Errors
     /// In one line.
@@ -131,8 +131,7 @@ impl Place {
         }
     }
 
-    /// What [`Place::open`] would say, as far as that can be told without opening; false if nothing is there yet.
-    /// Changes nothing.
+    /// Makes the checks of [`Place::open`] that need no open store. False if there is no store yet. It changes nothing.
     ///
     /// # Errors
     /// As [`Place::open`].
@@ -143,7 +142,7 @@ impl Place {
         }
     }
 
-    /// Reads everything that is stored, and names what is damaged. `progress` gets the number of rows so far.
+    /// Reads all rows, and names the damaged ones. `progress` gets the number of rows so far.
     ///
     /// # Errors
     /// If there is no store, or it cannot be read.
@@ -158,7 +157,7 @@ impl Place {
         }
     }
 
-    /// Puts what is not damaged in the place of a damaged store.
+    /// Replaces a damaged store by a store of its undamaged rows.
     ///
     /// # Errors
     /// If it cannot be repaired. A database is not repaired here.
@@ -173,7 +172,7 @@ impl Place {
         }
     }
 
-    /// Gives an encrypted store another key of the operator, from this file.
+    /// Gives an encrypted store another operator's key, from this file.
     ///
     /// # Errors
     /// If it is not encrypted, or with another key than `options` names. A database is not encrypted here.
@@ -197,8 +196,8 @@ impl Place {
     }
 }
 
-/// Writes all rows of the store, with what people wrote if `words` is set. Returns how many there were; `progress` gets
-/// how many there are so far.
+/// Prints all rows of the store, with private text if `words` is set. Returns the number of rows; `progress` gets the
+/// number so far.
 ///
 /// # Errors
 /// If there is no store, or it cannot be read.
@@ -216,10 +215,10 @@ pub fn dump(
     dumping::dump_rows(rows.as_ref(), place, words, out, progress)
 }
 
-/// Copies the store at `from` to `to`, where no store may be.
+/// Copies the store at `from` to `to`. There must be no store at `to`.
 ///
 /// # Errors
-/// If either cannot be used, or the copy is not the same.
+/// If either cannot be used, or the copy differs from the source.
 pub fn copy(
     from: &Place,
     to: &Place,

@@ -43,8 +43,7 @@ impl RedbRows {
         fs::metadata(path.join(DATABASE)).is_ok_and(|file| file.len() > 0)
     }
 
-    /// Opens the database in the directory `path`, or makes one if there is none. The caller holds the directory's
-    /// lock.
+    /// Opens the database in the directory `path`, or makes it. The caller holds the directory's lock.
     pub fn open(path: &Path, options: &Options) -> Result<Self, RowsOpenError> {
         let path = path.join(DATABASE);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;

@@ -1,4 +1,4 @@
-//! The store's keys: from the directory when a store is opened, and for another key of the operator.
+//! Loads the store's keys when a store is opened, and changes the operator's key.
 
 use std::path::Path;
 
@@ -39,7 +39,7 @@ fn store(keys: &DataKeys, path: &Path, master: &MasterKey, options: &Options) ->
     keys.store(path, master, &*options.disk).map_err(|error| StoreOpenError::of(path, "write its keys", error))
 }
 
-/// Whether the operator's key can be read, and is the one of the store.
+/// Checks that the operator's key can be read, and belongs to the store.
 pub(crate) fn check_key(path: &Path, options: &Options) -> Result<(), StoreOpenError> {
     master(path, options)?;
     keys_of(path, options).map(drop)
@@ -65,7 +65,7 @@ fn make_keys(path: &Path, options: &Options, keys: DataKeys) -> Result<Option<Da
     Ok(Some(keys))
 }
 
-/// Notes that everything in the store is sealed with the last data key.
+/// Notes that everything in the store is encrypted with the last data key.
 ///
 /// # Errors
 /// Also if the operator's file holds another key by now: the store's keys must not be encrypted with that one.
@@ -81,11 +81,11 @@ pub(crate) fn row_coding(keys: Option<&DataKeys>) -> RowCoding {
     keys.map_or_else(RowCoding::default, |keys| RowCoding::with(Cipher::new(keys)))
 }
 
-/// Gives the store another key of the operator, and a fresh data key. Rows are sealed with that while the node runs;
-/// until then they stay readable. Whenever the process ends, one of the two keys opens the store.
+/// Gives the store another operator's key, and a fresh data key. The running node encrypts the rows again with the data
+/// key; until then they stay readable. Whenever the process ends, one of the two operator's keys opens the store.
 ///
 /// # Errors
-/// If the store is in use, has no keys, or is sealed with another key than `options` names.
+/// If the store is in use, has no keys, or is encrypted with another key than `options` names.
 pub fn rekey(location: &Location, options: &Options, new: &Path) -> Result<(), StoreOpenError> {
     let Location { engine, path } = location;
     if !Directory::holds_store(path) {
@@ -115,7 +115,8 @@ mod tests {
         assert!(!DataKeys::are_there(path));
     }
 
-    /// An operator who writes another key into the file while the node runs must not lose the one that counts.
+    /// An operator may write another key into the file while the node runs. The store must stay readable with its own
+    /// key.
     #[test]
     fn the_stores_keys_are_not_encrypted_with_a_key_that_is_not_the_stores() {
         let directory = tempfile::tempdir().expect("a directory");

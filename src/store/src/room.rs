@@ -10,15 +10,15 @@ use parking_lot::Mutex;
 
 /// How long a measurement of the disk is valid.
 const FRESH: Duration = Duration::from_millis(250);
-/// What an engine writes for each byte of a group, with some to spare.
+/// How many bytes an engine writes for each byte of a group, at most.
 const AMPLIFICATION: u64 = 16;
-/// At most the disk's size divided by this is kept free.
+/// The disk's size divided by this is the most that is kept free.
 const PART: u64 = 20;
 
 /// A measurement of the disk, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// What an unprivileged process can still write.
+    /// Bytes that an unprivileged process can still write.
     pub free: u64,
     /// With less free space than this, nothing is written.
     pub floor: u64,
@@ -26,14 +26,14 @@ pub struct Space {
     pub total: u64,
 }
 
-/// What the free space allows.
+/// How much free space is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoomLeft {
     /// At least twice what is kept free.
     Enough,
-    /// Time to make room: less than twice what is kept free.
+    /// Less than twice what is kept free: the operator should make room.
     Little,
-    /// Nothing is written.
+    /// Less than what is kept free: nothing is written.
     Nothing,
 }
 
@@ -47,8 +47,7 @@ impl Space {
         }
     }
 
-    /// Whether writing may go on after it had stopped: a little more than the floor, so that it does not stop again at
-    /// once.
+    /// Whether writing may resume. This needs a little more than the floor, so that it does not stop again at once.
     pub fn has_room_again(self) -> bool {
         self.free >= self.floor + self.floor / 8
     }
@@ -62,8 +61,8 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// `min_free` bytes are kept free of the disk that holds `path`, or a twentieth of it if that is less. 0: nothing
-    /// is.
+    /// Keeps `min_free` bytes free on the disk of `path`, or a twentieth of the disk if that is less. 0: keeps nothing
+    /// free.
     pub fn new(path: &Path, min_free: u64) -> Self {
         Self { path: path.to_owned(), min_free, last: Mutex::new(None) }
     }

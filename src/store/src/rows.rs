@@ -14,10 +14,10 @@ use tandem_actors::{
 
 use super::seal::RowCoding;
 
-/// First bytes of keys that an engine may use for itself. `keys.rs` makes keys that begin with ASCII letters and signs.
+/// Keys that begin with these bytes belong to the engine. The store's keys (`keys.rs`) begin with an ASCII character.
 pub(super) const RESERVED: u8 = 0xfe;
 
-/// Rows that are read at once where all are read.
+/// Rows of one page when all rows are read.
 pub(super) const PAGE: usize = 1024;
 
 /// Whether a row of a store may have this key.
@@ -25,16 +25,16 @@ pub(super) fn is_allowed(key: &Key) -> bool {
     key.as_bytes().first().is_some_and(|first| *first < RESERVED)
 }
 
-/// Refuses a change whose key no row may have.
+/// Refuses a change with a reserved key.
 pub(super) fn check_key(key: &Key) -> Result<(), StoreError> {
     if is_allowed(key) { Ok(()) } else { Err(StoreError::new("a key must begin with a byte below 0xfe")) }
 }
 
 pub(super) trait Rows: Send + Sync + 'static {
-    /// Sees durable changes only.
+    /// The value of one row. Sees only durable changes.
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
 
-    /// Sees durable changes only, all of one moment.
+    /// The rows of a range, as they are at one moment. Sees only durable changes.
     fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError>;
 
     /// The rows whose keys begin with `prefix`, beyond `after`.
@@ -48,8 +48,8 @@ pub(super) trait Rows: Send + Sync + 'static {
         Bounds::of(prefix, after, direction).map_or(Ok(Vec::new()), |bounds| self.range(&bounds, direction, limit))
     }
 
-    /// Writes all changes or none, the later of two for one key winning, and returns when they are durable. After an
-    /// error the rows are opened again before it is called again.
+    /// Writes all changes or none, and returns when they are durable. Of two changes for one key, the later one counts.
+    /// After an error the rows must be reopened before the next call.
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError>;
 
     /// The coding of values.
@@ -62,27 +62,27 @@ pub(super) trait Rows: Send + Sync + 'static {
         self.write(changes)
     }
 
-    /// Makes durable what was filled.
+    /// Makes the filled rows durable.
     fn complete(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// How many bytes are best written at once.
+    /// The best size of one write, in bytes.
     fn batch_bytes(&self) -> usize {
         usize::MAX
     }
 
-    /// Whether the files are still where the next start looks for them.
+    /// Checks whether the files are still where the next start looks for them.
     fn check_identity(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// Makes durable what reading has written.
+    /// Makes durable what the engine has written while it was read.
     fn settle(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// Shortens the next start, while nothing is written. Readers continue. Returns whether it did anything.
+    /// Prepares a fast next start, while nothing is written. Readers continue. Returns whether it did anything.
     fn shorten_next_start(&self) -> std::io::Result<bool> {
         Ok(false)
     }
@@ -91,7 +91,7 @@ pub(super) trait Rows: Send + Sync + 'static {
     fn close(&self) {}
 }
 
-/// Gives `take` all rows whose keys begin with `prefix`, in order, some at a time.
+/// Passes all rows whose keys begin with `prefix` to `take`, in order and page by page.
 pub(super) fn in_pages<E>(
     rows: &dyn Rows,
     prefix: &[u8],
@@ -128,19 +128,18 @@ pub(super) enum RowsOpenError {
     Locked,
 }
 
-/// Where a scan begins and ends.
+/// The bounds of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     pub from: Vec<u8>,
-    /// Whether `from` itself is left out.
+    /// Whether `from` itself is excluded.
     pub beyond_from: bool,
     /// Excluded.
     pub to: Vec<u8>,
 }
 
 impl Bounds {
-    /// None if nothing can be there. A scan never leaves the rows of [`super::keys`](tandem_actors::keys): it ends
-    /// before the reserved keys.
+    /// `None` if the range is empty. A scan ends before the reserved keys.
     pub fn of(prefix: &Key, after: Option<&Key>, direction: Direction) -> Option<Self> {
         let prefix = prefix.as_bytes();
         let end = successor(prefix).filter(|end| end[0] <= RESERVED).unwrap_or_else(|| vec![RESERVED]);
@@ -156,13 +155,13 @@ impl Bounds {
         (bounds.from < bounds.to).then_some(bounds)
     }
 
-    /// From the first key to before the second; none: all that follow.
+    /// From the first key up to the second (excluded). `None`: up to the last key.
     pub fn between(from: &Key, to: Option<&Key>) -> Self {
         let to = to.map_or(vec![RESERVED], |to| to.as_bytes().to_vec());
         Self { from: from.as_bytes().to_vec(), beyond_from: false, to }
     }
 
-    /// For the ranges of maps and engines.
+    /// The same as bounds of Rust's ranges.
     pub fn range(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
         let from = self.from.as_slice();
         let from = if self.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
@@ -173,7 +172,7 @@ impl Bounds {
         RangeBounds::<[u8]>::contains(&self.range(), key.as_bytes())
     }
 
-    /// At most so many rows of a map.
+    /// At most `limit` rows of a map.
     pub fn page_of<V: Clone>(&self, map: &BTreeMap<Key, V>, direction: Direction, limit: usize) -> Vec<(Key, V)> {
         let (from, to) = self.range();
         let range = map.range((from.map(Key::from_bytes), to.map(Key::from_bytes)));
@@ -185,7 +184,7 @@ impl Bounds {
     }
 }
 
-/// The smallest key above all keys with this prefix; none for an empty one and for one of 0xff only.
+/// The smallest key above all keys with this prefix. `None` for an empty prefix, and for one of 0xff bytes only.
 fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != 0xff)?;
     let mut end = prefix[..=last].to_vec();

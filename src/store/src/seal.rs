@@ -1,13 +1,14 @@
-//! A checksum on each row, over its key and its value, because neither engine checks all that it reads. A damaged row
-//! is found when it is read, and is named. It affects only its own session, not the store.
+//! The seal of a row: a checksum over its key and its value, because neither engine checks everything that it reads. A
+//! damaged row is found when it is read, and is named. It affects only its own session, not the store. In an encrypted
+//! store, the tag of the encryption takes the place of the seal.
 //!
 //! ```text
-//! 0xc1   no MessagePack begins with it, and no other row of ours
+//! 0xc1   no MessagePack value and no other kind of row begins with it
 //! CRC-32 of the key, a NUL and the value, big-endian
 //! value
 //! ```
 //!
-//! Rows of versions without seals have none.
+//! Rows that an early version of Tandem wrote have no seal.
 
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ fn is_own(key: &Key) -> bool {
     key.as_bytes().first() == Some(&b'!')
 }
 
-/// How values are stored: with a checksum, or sealed with the store's keys.
+/// How values are stored: with a seal, or encrypted with the store's keys.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RowCoding(Option<Arc<Cipher>>);
 
@@ -70,6 +71,9 @@ impl RowCoding {
         }
     }
 
+    /// The value of a stored row.
+    ///
+    /// # Errors
     /// As [`unseal`].
     pub fn decode(&self, key: &Key, stored: Bytes, seals: Seals) -> Result<Bytes, StoreError> {
         match &self.0 {
@@ -80,7 +84,7 @@ impl RowCoding {
         }
     }
 
-    /// The checksum of a stored row, without a look at what is sealed.
+    /// The checksum of a stored row. It is read without decryption.
     pub fn sum(&self, key: &Key, stored: &[u8]) -> u32 {
         match &self.0 {
             None => sum(key, stored),
@@ -125,12 +129,12 @@ fn is_encrypted(key: &Key, stored: &[u8]) -> bool {
     !is_own(key) && stored.len() > 1 && stored[0] == ROW
 }
 
-/// The version of the schema is for every program that can read it; the other row says that there are seals.
+/// These two rows are read before it is known whether rows have seals.
 fn stays_plain(key: &Key) -> bool {
     [keys::meta("schema"), all_sealed()].contains(key)
 }
 
-/// The row that says that all rows of a store are sealed.
+/// The row that says that all rows of a store have a seal.
 pub(super) fn all_sealed() -> Key {
     keys::meta("sealed")
 }
@@ -166,7 +170,7 @@ pub(super) fn encrypted() -> Key {
     keys::meta("encrypted")
 }
 
-/// The change as it is stored.
+/// Puts a seal before the value.
 pub(super) fn seal(change: &Change) -> Change {
     match change {
         Change::Put(key, value) if !(is_own(key) && stays_plain(key)) => {

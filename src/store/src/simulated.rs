@@ -1,5 +1,5 @@
-//! The store without files and threads, for a simulation: the journal in its real format on a disk of the caller, and
-//! an engine in memory whose durability the caller controls.
+//! The store without files and threads, for a simulation. The journal has its real format on a disk of the caller. The
+//! engine is in memory, and the caller controls its durability.
 
 use std::{collections::BTreeMap, fmt, io, path::Path, sync::Arc};
 
@@ -26,7 +26,7 @@ use crate::{
 /// Called before each write of the engine. Its error is the error of the write.
 type BeforeWrite = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
-/// The rows of an engine. They outlive the stores that use them. Clones are the same rows.
+/// The rows of an engine. They outlive the stores that use them. Clones share the rows.
 #[derive(Clone)]
 pub struct EngineRows {
     rows: Arc<Mutex<BTreeMap<Key, Bytes>>>,
@@ -44,7 +44,7 @@ impl EngineRows {
         Self { rows: Arc::new(Mutex::new(rows.collect())), gate: Arc::new(|| Ok(())) }
     }
 
-    /// The same rows, behind another gate.
+    /// The same rows, with another hook before each write.
     pub fn behind(&self, gate: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self { rows: self.rows.clone(), gate: Arc::new(gate) }
     }
@@ -90,7 +90,7 @@ impl SimulatedStore {
     /// Opens the journal on `disk`, and reads the groups that the engine does not have yet.
     ///
     /// # Errors
-    /// If the disk fails, or what was acknowledged is not there.
+    /// If the disk fails, or an acknowledged group is missing.
     pub fn open(
         rows: &EngineRows,
         disk: Arc<dyn tandem_wal::Disk>,
@@ -121,7 +121,7 @@ impl SimulatedStore {
         self.0.clone()
     }
 
-    /// Does one step of the index's thread. With `must` it makes a checkpoint even if none is due.
+    /// Does one round of the work of the index's thread. With `must` it makes a checkpoint even if none is due.
     pub fn step(&self, must: bool) {
         self.0.step(must);
     }

@@ -1,6 +1,6 @@
-//! Reserved space for a start on a full disk: sled cannot be opened, not even to read, if it cannot write a little. A
-//! file reserves that much. It is removed when opening fails because the disk is full, and made again by the next start
-//! that has enough space.
+//! Reserved space for a start on a full disk. sled must write a little when it is opened, even to read. A file reserves
+//! this space. The file is removed when opening fails because the disk is full. The next start with enough space makes
+//! it again.
 
 use std::{fs, io, path::Path};
 
@@ -10,7 +10,7 @@ use super::{Engine, RoomLeft, room::Room};
 
 const FILE: &str = "spare";
 const SIZE: u64 = 16 << 20;
-/// Of a small disk, not more than this part.
+/// On a small disk, at most this part of it is reserved.
 const PART: u64 = 50;
 
 /// Reserves space, if the engine needs it and the disk has enough.
@@ -23,7 +23,7 @@ pub(super) fn reserve_for_start(directory: &Path, engine: Engine, room: &Room) {
         && let Err(error) = reserve(directory, SIZE.min(space.total / PART))
     {
         tracing::debug!(%error, "no space can be reserved for a start on a full disk");
-        // A part of it is of no use.
+        // A smaller reservation would be useless.
         let _removed = fs::remove_file(directory.join(FILE));
     }
 }

@@ -1,7 +1,7 @@
-//! `tandem store verify`: reads everything that a stopped node has stored, and names what is bad.
+//! `tandem store verify`: reads everything that a stopped node has stored, and names the damage.
 //!
-//! The engine is opened as a start opens it: that removes what an interrupted rewrite has left, and writes keys or
-//! digests that are missing. Nothing else is changed.
+//! The engine is opened as for a start. This removes the rest of an interrupted rewrite, and writes missing keys or
+//! digests. Nothing else is changed.
 
 use std::{convert::identity, path::PathBuf};
 
@@ -21,16 +21,16 @@ use super::{
     seal::Seals,
 };
 
-/// What was found.
+/// The result of a verification.
 #[derive(Debug, Default)]
 pub struct VerifyReport {
     /// Rows in the engine.
     pub rows: u64,
     /// The last group whose rows are all in the engine.
     pub checkpoint: u64,
-    /// What the journal holds.
+    /// The content of the journal.
     pub journal: Report,
-    /// One line each.
+    /// The damage, one line each.
     pub bad: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ pub fn verify(location: &Location, options: &Options) -> Result<VerifyReport, St
 /// Verifies the store at `location`. No process may have it open. `progress` gets the number of rows so far.
 ///
 /// # Errors
-/// If there is none, or it cannot be read. Damage is part of the result, not an error.
+/// If there is no store, or it cannot be read. Damage is part of the result, not an error.
 pub fn verify_reporting(
     location: &Location,
     options: &Options,
@@ -76,7 +76,8 @@ pub fn verify_reporting(
     Ok(found)
 }
 
-/// Needs an intact journal, because rows in the journal may be in the engine or not.
+/// Compares the engine's rows with the digests. Needs an intact journal, because the engine may lack rows of the
+/// journal.
 fn look_at_digests(
     location: &Location,
     options: &Options,
@@ -146,7 +147,7 @@ fn look_at_rows(
     Ok(None)
 }
 
-/// Looks at rows that have neither journal nor digests: a database's.
+/// Verifies rows without a journal and digests, such as those of a PostgreSQL database.
 pub(super) fn verify_rows(
     rows: &dyn Rows,
     name: &str,

@@ -1,5 +1,5 @@
-//! Watches the disk while the node runs: the free space, whether the database is still at its path, and whether writes
-//! return. Each finding is logged once, and shown in the metrics and by `/ready`.
+//! Watches the disk while the node runs: its free space, whether the database is still at its path, and whether writes
+//! return. Each finding is logged once, and is shown by the metrics and by `/ready`.
 
 use std::{
     sync::{
@@ -50,14 +50,14 @@ impl Drop for RepeatingThread {
     }
 }
 
-/// Watches the room on the disk, and that the database is still where it was.
+/// Watches the free space, and whether the database is still at its path.
 pub struct DiskWatch {
     space: Arc<Mutex<Option<Space>>>,
     _thread: RepeatingThread,
 }
 
 impl DiskWatch {
-    /// Looks once, and from then on every second.
+    /// Checks now, and then every second.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -70,7 +70,7 @@ impl DiskWatch {
         Ok(Self { space, _thread: thread })
     }
 
-    /// The last measurement. None if the disk cannot be measured.
+    /// The last measurement. `None` if the disk cannot be measured.
     pub fn space(&self) -> Option<Space> {
         *self.space.lock()
     }
@@ -91,9 +91,9 @@ impl Look {
             metrics::gauge!("tandem_store_min_free_bytes").set(space.floor as f64);
             self.heed(space);
         }
-        // Last: what `/ready` shows is in force.
+        // Updated last, so that `/ready` shows what is already in force.
         *self.space.lock() = space;
-        // An empty group writes nothing, but looks whether the files are where they were.
+        // An empty group writes nothing, but checks that the files are still at their paths.
         if self.journal.is_alive() && self.journal.stalled().is_none() {
             self.journal.append(Commit { fence: None, changes: Vec::new() }, Box::new(|_| ()));
         }
@@ -128,7 +128,7 @@ impl Look {
     }
 }
 
-/// Shows a database that this node lives, while it has nothing to write.
+/// Renews the lease of a database while this node has nothing to write.
 pub struct DatabaseWatch {
     _thread: RepeatingThread,
 }
@@ -137,7 +137,7 @@ impl DatabaseWatch {
     /// # Errors
     /// If the system gives no thread.
     pub fn start(journal: Journal) -> std::io::Result<Self> {
-        // An empty group writes nothing, but renews the lease if it is time.
+        // An empty group writes nothing, but renews the lease if it is due.
         let renew = move || {
             if journal.is_alive() && journal.stalled().is_none() {
                 journal.append(Commit { fence: None, changes: Vec::new() }, Box::new(|_| ()));

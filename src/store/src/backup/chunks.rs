@@ -1,4 +1,4 @@
-//! Rows in files: for each row its key and its value as it is stored, both as a length (big-endian, 4 bytes) and bytes.
+//! Files of rows. Each row is its key and its stored value, each as a length (big-endian, 4 bytes) and bytes.
 
 use std::{fs, path::Path};
 
@@ -12,11 +12,11 @@ use super::{
     manifest::ChunkFile,
 };
 
-/// A chunk ends before a key whose hash ends in so many zeros,
+/// A chunk ends before a key whose hash ends in this many zeros,
 const ENDS: u64 = (1 << 10) - 1;
-/// if it holds so many bytes,
+/// if the chunk has at least this many bytes,
 const LEAST: usize = 16 << 10;
-/// and at the latest when it holds so many.
+/// and at the latest when it has this many bytes.
 const MOST: usize = 4 << 20;
 
 #[derive(Default)]
@@ -52,14 +52,14 @@ impl ChunkWriter {
     }
 }
 
-/// Reads a chunk, if it is what was written.
+/// Reads a chunk and checks it against its name.
 pub(super) fn read(directory: &BackupDirectory, chunk: &ChunkFile) -> Result<Vec<(Key, Bytes)>, BackupError> {
     let path = directory.chunk(&chunk.sha256);
     let bytes = read_checked(&path, &chunk.sha256)?;
     rows(&bytes).ok_or_else(|| BackupError::Damaged { path, problem: "it holds no rows".into() })
 }
 
-/// A file's content, if this is its SHA-256.
+/// Reads a file and checks its content against this SHA-256.
 pub(super) fn read_checked(path: &Path, expected: &str) -> Result<Bytes, BackupError> {
     let bytes = fs::read(path).map_err(BackupError::at("read", path))?;
     if sha256(&bytes) == expected {

@@ -1,4 +1,4 @@
-//! A directory of backups. Files are written under another name, synced and renamed; what is there under its own name
+//! A directory of backups. A file is written under a temporary name, synced and renamed. So a file under its own name
 //! is complete.
 
 use std::{
@@ -32,7 +32,7 @@ pub(super) struct BackupDirectory {
 /// A directory that this process alone writes to.
 pub(super) struct LockedDirectory {
     pub directory: BackupDirectory,
-    /// Directories with new names.
+    /// Directories that have got new files since the last sync.
     touched: BTreeSet<PathBuf>,
     pub new_bytes: u64,
     _lock: File,
@@ -67,8 +67,8 @@ impl BackupDirectory {
         self.root.join(MANIFESTS).join(format!("{id}.json"))
     }
 
-    /// All backups, the oldest first: by name, which is the time, but those of one journal by position, since the clock
-    /// may jump. One that cannot be read is an error of its own.
+    /// All backups, the oldest first. They are ordered by name, which is the time. Backups of one journal are ordered
+    /// by position, because the clock may jump. An unreadable backup is an error in the list.
     pub fn manifests(&self) -> Result<Vec<Result<Manifest, BackupError>>, BackupError> {
         let directory = self.root.join(MANIFESTS);
         let mut paths: Vec<PathBuf> = files_in(&directory)?;
@@ -82,7 +82,7 @@ impl BackupDirectory {
         for of_one in of_log.values_mut() {
             of_one.sort_by_key(|manifest| Reverse((manifest.position, manifest.id.clone())));
         }
-        // Each journal keeps its places among the others.
+        // Backups of one journal change places only with each other.
         for place in manifests.iter_mut().flatten() {
             if let Some(next) = of_log.get_mut(&place.log).and_then(Vec::pop) {
                 *place = next;
@@ -133,14 +133,14 @@ impl LockedDirectory {
     /// Writes a file, unless the directory has it already.
     pub fn put(&mut self, path: &Path, content: &[u8]) -> Result<(), BackupError> {
         if fs::read(path).is_ok_and(|found| found == content) {
-            // Its name may be new, from a backup that was cut off.
+            // The backup that wrote it may have been interrupted before it synced the directory.
             self.touched.extend(path.parent().map(Path::to_owned));
             return Ok(());
         }
         self.write(path, |file| file.write_all(content))
     }
 
-    /// Writes a file in the place of any other, and makes its content durable.
+    /// Writes a file durably. It replaces a file of the same name.
     pub fn write(&mut self, path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), BackupError> {
         let directory = path.parent().unwrap_or(Path::new("."));
         crate::create_directory(directory).map_err(BackupError::at("make", directory))?;
@@ -149,7 +149,7 @@ impl LockedDirectory {
         Ok(())
     }
 
-    /// Makes the names of the new files durable.
+    /// Syncs the directories with new files.
     pub fn settle(&mut self) -> Result<(), BackupError> {
         for directory in std::mem::take(&mut self.touched) {
             let synced = File::open(&directory).and_then(|file| file.sync_all());
@@ -158,10 +158,10 @@ impl LockedDirectory {
         Ok(())
     }
 
-    /// Removes the oldest backups beyond the last `keep` ones (0: none), and what no other one needs. Returns their
-    /// ids.
+    /// Keeps the last `keep` backups (0: all), and removes older ones with the files that only they need. Returns the
+    /// ids of the removed backups.
     ///
-    /// A backup that cannot be read may need any file: as long as there is one, nothing is removed.
+    /// If a backup cannot be read, nothing is removed, because it may need any file.
     pub fn keep(&mut self, keep: usize) -> Result<Vec<String>, BackupError> {
         if keep == 0 {
             return Ok(Vec::new());
@@ -178,7 +178,7 @@ impl LockedDirectory {
         if removed.is_empty() {
             return Ok(removed);
         }
-        // The manifests first: what they name must be there as long as they are.
+        // The manifests first: a manifest must not outlive the files that it names.
         let gone: Vec<PathBuf> = removed.iter().map(|id| self.directory.manifest(id)).collect();
         self.remove_where(|path| gone.iter().any(|manifest| manifest == path))?;
         let mut needed: BTreeSet<PathBuf> = kept.iter().flat_map(|manifest| manifest.files(&self.directory)).collect();

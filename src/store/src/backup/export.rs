@@ -4,10 +4,10 @@
 //! {"tandem":"export","version":1,"schema":4,"position":17,"createdAt":"2026-01-31T12:00:00.000Z"}
 //! {"key":"s…","value":{…}}          a row whose value is MessagePack, as JSON
 //! {"key":"e…%00%00…","raw":"…"}     any other row, in base64
-//! {"rows":2,"sha256":"…"}           of all lines before
+//! {"rows":2,"sha256":"…"}           the SHA-256 of all earlier lines
 //! ```
 //!
-//! In a key, a byte that is no printable ASCII character, and each `%`, is `%` and two hexadecimal digits.
+//! In a key, `%` and each byte that is not a printable ASCII character are written as `%` and two hexadecimal digits.
 
 use std::{
     fs::File,
@@ -163,11 +163,11 @@ fn decoded(text: &str) -> Option<Key> {
     Some(Key::from_bytes(bytes))
 }
 
-/// Makes a store at `to`, where none may be, of an export. The whole file is read and checked before anything is
-/// written.
+/// Makes a store at `to` from an export. There must be no store at `to`. The whole file is read and checked before
+/// anything is written.
 ///
 /// # Errors
-/// The first line that is wrong, or what stands in the way of making the store.
+/// The first invalid line, or the reason why the store cannot be made.
 pub fn import(
     file: &Path,
     to: &Location,
@@ -206,7 +206,7 @@ pub fn import(
     Ok(total)
 }
 
-/// Tells `take` each row and how many there were so far. Returns how many there are.
+/// Passes each row to `take`, with the number of rows so far. Returns the number of rows.
 fn each_row(file: &Path, mut take: impl FnMut(Key, Bytes, u64) -> Result<(), ImportError>) -> Result<u64, ImportError> {
     let wrong = |line: u64, problem: &str| ImportError::Line { file: file.to_owned(), line, problem: problem.into() };
     let opened = File::open(file).map_err(BackupError::at("read", file))?;

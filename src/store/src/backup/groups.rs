@@ -1,5 +1,5 @@
-//! Groups of the journal in files. Each is a header of 20 bytes (length of the record, group, milliseconds since 1970;
-//! big-endian, 0 if the time is not known) and the record as the journal holds it.
+//! Files of groups of the journal. Each group is a header of 20 bytes (length of the record, number of the group,
+//! milliseconds since 1970 or 0 if the time is unknown; big-endian) and the journal's record.
 
 use std::{
     fs::File,
@@ -44,7 +44,7 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
-/// Copies the groups beyond `after` up to `upto` out of the journal.
+/// Copies the groups after `after` up to `upto` from the journal.
 pub(super) fn copy(
     store: &JournaledStore,
     log: &str,
@@ -99,7 +99,7 @@ fn put(out: &mut dyn Write, group: u64, at: Option<Timestamp>, record: &[u8]) ->
     out.write_all(record)
 }
 
-/// A group's record as the journal holds it; none if the journal does not have it any more.
+/// A group's record as the journal has it. `None` if the journal no longer has it.
 pub(super) fn in_journal(keeper: &Keeper, group: u64) -> Result<Option<Vec<u8>>, BackupError> {
     let mut found = None;
     let read = keeper.read(group.saturating_sub(1), group, |_, record| {
@@ -112,7 +112,7 @@ pub(super) fn in_journal(keeper: &Keeper, group: u64) -> Result<Option<Vec<u8>>,
     }
 }
 
-/// The record of a file's last group, if the file is what was written.
+/// Checks a file, and returns the record of its last group.
 pub(super) fn last(directory: &BackupDirectory, groups: &GroupsFile) -> Result<Vec<u8>, BackupError> {
     verify(directory, groups)?;
     let mut last = Vec::new();
@@ -123,14 +123,14 @@ pub(super) fn last(directory: &BackupDirectory, groups: &GroupsFile) -> Result<V
     Ok(last)
 }
 
-/// A group of a file.
+/// A group in a file.
 pub(super) struct Group {
     pub number: u64,
     pub at: Option<Timestamp>,
     pub record: Vec<u8>,
 }
 
-/// Whether a file is what was written.
+/// Checks a file against its SHA-256.
 pub(super) fn verify(directory: &BackupDirectory, groups: &GroupsFile) -> Result<(), BackupError> {
     let path = directory.groups(&groups.file);
     let mut sum = Sha256::new();
@@ -142,7 +142,7 @@ pub(super) fn verify(directory: &BackupDirectory, groups: &GroupsFile) -> Result
     Err(BackupError::Damaged { path, problem: "its checksum is wrong".into() })
 }
 
-/// Tells `take` the groups of a file, until it returns false.
+/// Passes the groups of a file to `take`, until it returns false.
 pub(super) fn read(
     directory: &BackupDirectory,
     groups: &GroupsFile,
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
     use crate::{Engine, Location, Options, open_with_backups};
 
-    /// Has room for so many bytes.
+    /// A file that has room for this many bytes.
     struct Room(usize);
 
     impl Write for Room {
@@ -193,7 +193,7 @@ mod tests {
         }
     }
 
-    /// The disk of the backup and that of the journal are different ones, and so is what helps.
+    /// The backup and the journal are on different disks, so the operator needs to know which one is full.
     #[test]
     fn a_full_disk_of_the_backup_is_not_reported_as_a_fault_of_the_journal() {
         let place = tempfile::tempdir().expect("a directory");

@@ -1,5 +1,5 @@
-//! What a backup takes out of the journal: the groups that bring its rows to a position, and those since the backup
-//! before.
+//! The groups that a backup copies from the journal: the groups that bring its rows to one position, and all groups
+//! since the previous backup.
 
 use tandem_wal::WalError;
 
@@ -12,12 +12,12 @@ use super::{
 };
 use crate::journaled::JournaledStore;
 
-/// What a directory holds of a journal.
+/// The groups of one journal that a directory of backups has.
 pub(super) struct Archived {
     log: String,
-    /// The last group of the last backup; 0: there is none.
+    /// The last group of the last backup. 0 without a backup.
     pub end: u64,
-    /// Groups, in order.
+    /// The files of groups, in order.
     files: Vec<GroupsFile>,
 }
 
@@ -33,7 +33,7 @@ impl Archived {
         Ok(Self { log, end, files })
     }
 
-    /// Whether the store's journal has the last group as well, and goes on from there. False if that cannot be told.
+    /// Whether the store's journal continues from the last group. False if the journal no longer has that group.
     ///
     /// # Errors
     /// If the journal has another group under that number: the store is a copy, and the original was written to since.
@@ -54,12 +54,12 @@ impl Archived {
     }
 }
 
-/// The groups that bring the rows to a position, and before them those since the last backup.
+/// The groups that bring the rows to a position, and all groups since the last backup.
 pub(super) struct Groups {
     log: String,
-    /// In order, without a gap from behind the base to `upto`.
+    /// In order, without a gap between the base and `upto`.
     pub files: Vec<GroupsFile>,
-    /// The last one.
+    /// The last group.
     pub upto: u64,
 }
 
@@ -77,7 +77,7 @@ impl Groups {
         files.retain(|groups| groups.last > base);
         let erased_upto = store.erased_upto();
         let hold_nothing_erased = files.iter().all(|groups| groups.first > erased_upto);
-        // A single group is copied again: the file may hold what was erased later.
+        // A single group is copied again, because the file may contain text that was erased later.
         if goes_on && end > base + 1 && hold_nothing_erased && between(files.clone(), base, end).is_some() {
             return Ok(Self { log, files, upto: end });
         }
@@ -90,7 +90,7 @@ impl Groups {
             groups.upto = end;
             match groups.copy(store, base, to) {
                 Ok(()) => {}
-                // The journal could not keep them.
+                // The journal no longer has them.
                 Err(BackupError::Journal(error @ (WalError::Missing { .. } | WalError::Damaged { .. }))) => {
                     tracing::warn!(%error, "no moment between the backup before and this one can be restored");
                     groups.upto = base;

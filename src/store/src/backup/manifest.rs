@@ -1,4 +1,4 @@
-//! What belongs to a backup: JSON, written last.
+//! The manifest of a backup lists its files, as JSON. It is written last.
 
 use std::{
     fs,
@@ -20,40 +20,40 @@ pub(super) const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
-    /// 1.
+    /// The version of this form: 1.
     pub format: u32,
     /// The name of the backup. Names sort by time.
     pub id: String,
     /// When it was complete.
     pub created_at: Timestamp,
-    /// The engine of the store. A restore can take another one.
+    /// The engine of the store. A restore can use another engine.
     pub engine: Engine,
     /// The layout of keys and records.
     pub schema: u32,
-    /// Names the journal of the store, in hexadecimal digits.
+    /// The id of the store's journal, in hexadecimal digits.
     pub log: String,
-    /// The rows in the chunks hold all groups up to this one, and may hold some of those up to `position`.
+    /// The chunks contain the changes of all groups up to this one, and some changes of the groups up to `position`.
     pub base: u64,
-    /// The group at which the store is restored: everything up to it, and nothing behind it.
+    /// A restore ends at this group: it has all changes up to it, and none after it.
     pub position: u64,
-    /// When that group was written; absent if an earlier version has written it.
+    /// When that group was written. Absent if an earlier version wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position_at: Option<Timestamp>,
     /// Rows in the chunks.
     pub rows: u64,
-    /// Rows that are not in it, because they were damaged in the store.
+    /// Rows that were damaged in the store, and are not in the backup.
     pub damaged: u64,
     /// Whether all rows had a checksum in the store.
     pub sealed: bool,
-    /// The keys of an encrypted store, sealed with the operator's key, in hexadecimal digits. Rows and groups are as
-    /// the store has them.
+    /// The keys of an encrypted store, encrypted with the operator's key, in hexadecimal digits. Rows and groups are
+    /// as the store has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<String>,
     /// In the order of their keys.
     pub chunks: Vec<ChunkFile>,
-    /// In the order of their groups, without a gap from behind `base` to `position`. They may begin earlier.
+    /// In the order of their groups, without a gap from the group after `base` to `position`. They may begin earlier.
     pub journal: Vec<GroupsFile>,
-    /// The accounts that were erased before. A restore of an earlier backup erases them again.
+    /// The accounts that had been erased. A restore of an earlier backup erases them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub erased: Vec<ErasedAccount>,
     /// Files of the data directory.
@@ -62,7 +62,7 @@ pub struct Manifest {
     pub checksum: String,
 }
 
-/// What every version of a manifest has.
+/// The fields that every version of a manifest has.
 #[derive(Deserialize)]
 struct Format {
     format: u32,
@@ -71,7 +71,7 @@ struct Format {
 /// Rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkFile {
-    /// Of the file, which is named by it.
+    /// The SHA-256 of the file, which is also its name.
     pub sha256: String,
     /// The file's length.
     pub bytes: u64,
@@ -141,7 +141,7 @@ impl Manifest {
         sha256(&Self { checksum: String::new(), ..self.clone() }.to_json())
     }
 
-    /// All files that it needs, without itself.
+    /// All files that the backup needs, without the manifest.
     pub(super) fn files(&self, directory: &BackupDirectory) -> Vec<PathBuf> {
         let chunks = self.chunks.iter().map(|chunk| directory.chunk(&chunk.sha256));
         let groups = self.journal.iter().map(|groups| directory.groups(&groups.file));

@@ -1,19 +1,19 @@
-//! Backups: the store as it was at one position of its journal, while it is used.
+//! Backups of a store that is in use. A backup is the state at one position of the journal.
 //!
-//! A backup is the engine's rows, read while they change, and the groups of the journal that bring them to the
-//! position at which the reading ended. It also copies the groups since the backup before, so that every position in
-//! between can be restored. A restore takes the rows, applies the groups up to the position that is wanted, and makes a
-//! new store of either engine.
+//! The engine's rows are read while they change. The journal's groups then bring them to the position at which the
+//! reading ended. A backup also has all groups since the previous backup, so that every position in between can be
+//! restored. A restore takes the rows, applies the groups up to the requested position, and makes a new store of either
+//! engine.
 //!
 //! ```text
-//! DIR/backups/ID.json                what belongs to a backup; written last
+//! DIR/backups/ID.json                the manifest of a backup; written last
 //! DIR/chunks/ab/abcd…                rows in the order of their keys, named by the SHA-256 of the file
 //! DIR/journal/LOG-FIRST-LAST.groups  groups of the journal with this id
 //! DIR/secrets/abcd…                  a secret, named by the SHA-256 of the file
 //! DIR/lock                           held while a backup is written
 //! ```
 //!
-//! Backups share files. A chunk ends where the hash of a key says so: a row more or less changes one chunk.
+//! Backups share files. The hashes of keys decide where a chunk ends. So a new or deleted row changes only one chunk.
 
 mod chunks;
 mod directory;
@@ -120,7 +120,7 @@ pub struct SecretFile {
 pub struct BackupProgress {
     /// Rows that were read.
     pub rows: u64,
-    /// Rows there were when it began.
+    /// The number of rows when it began.
     pub total: u64,
 }
 
@@ -129,11 +129,11 @@ pub struct BackupProgress {
 pub struct BackupReport {
     /// What was written.
     pub manifest: Manifest,
-    /// Bytes that no backup in the directory had before.
+    /// Bytes of new files in the directory.
     pub new_bytes: u64,
-    /// Backups that were removed because there are more than are kept.
+    /// Ids of older backups that were removed.
     pub removed: Vec<String>,
-    /// Why older ones that are not kept could not be removed.
+    /// Why older backups could not be removed.
     pub not_removed: Option<String>,
 }
 
@@ -155,8 +155,8 @@ impl Backups {
         Envelope::of(self.store.engine().engine.row_coding())
     }
 
-    /// Takes a backup into the directory `to`, and keeps the last `keep` ones there (0: all). The journal keeps what
-    /// follows, for the next one.
+    /// Takes a backup into the directory `to`, and keeps the last `keep` backups there (0: all). The journal keeps the
+    /// groups that follow, for the next backup.
     pub fn take(
         &self,
         to: &Path,
@@ -167,8 +167,7 @@ impl Backups {
         take::take(self, to, secrets, Some(keep), progress)
     }
 
-    /// Takes a backup into another directory. The next one in the directory of [`Self::take`] goes on from the one
-    /// before there, as if there were none here.
+    /// Takes a backup into another directory. It has no effect on the next backup in the directory of [`Self::take`].
     pub fn take_elsewhere(
         &self,
         to: &Path,

@@ -1,4 +1,4 @@
-//! Which backup and which groups make the state that is wanted.
+//! Chooses the backup and the groups for a restore.
 
 use std::{fmt, path::Path};
 
@@ -12,16 +12,16 @@ use super::{
     restore::RestoreProgress,
 };
 
-/// What is to be restored.
+/// The state that a restore asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestorePoint {
     /// The newest backup.
     Newest,
     /// The backup with this id.
     Backup(String),
-    /// The state after this group, of the store of the newest backup.
+    /// The state after this group of the newest backup's store.
     Position(u64),
-    /// The state at this time, of the store of the newest backup.
+    /// The state at this time of the newest backup's store.
     At(Timestamp),
 }
 
@@ -36,12 +36,12 @@ impl fmt::Display for RestorePoint {
     }
 }
 
-/// A backup in a directory, and what can be restored by it.
+/// A backup in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupListing {
     /// The backup.
     pub manifest: Manifest,
-    /// Every position from the backup before up to this one can be restored.
+    /// Every position between the previous backup and this one can be restored.
     pub continues: bool,
 }
 
@@ -61,7 +61,7 @@ pub fn list(from: &Path) -> Result<Vec<Result<BackupListing, BackupError>>, Back
     Ok(listed.collect())
 }
 
-/// What a restore reads: the rows of a backup, and the groups from behind its base to a position.
+/// The rows and groups that a restore reads: the rows of a backup, and the groups after its base up to a position.
 #[derive(Clone, Debug)]
 pub struct RestorePlan {
     pub(super) directory: BackupDirectory,
@@ -132,7 +132,7 @@ fn whole(directory: &BackupDirectory, manifest: Manifest, position: u64) -> Resu
     Ok(RestorePlan { directory: directory.clone(), manifest, groups, position })
 }
 
-/// The files with the groups from behind `base` to `position`; none if there is a gap.
+/// The files with the groups after `base` up to `position`. `None` if there is a gap.
 pub(super) fn between(mut files: Vec<GroupsFile>, base: u64, position: u64) -> Option<Vec<GroupsFile>> {
     files.sort_by_key(|groups| groups.first);
     files.dedup();
@@ -193,7 +193,7 @@ impl Timeline {
         Ok(RestorePlan { directory: directory.clone(), manifest, groups, position })
     }
 
-    /// The last group that was written at this time or before it.
+    /// The last group that was written at this time or earlier.
     fn position_at(&self, directory: &BackupDirectory, at: Timestamp) -> Result<u64, BackupError> {
         let out_of_reach = |problem: String| BackupError::OutOfReach {
             path: directory.root().to_owned(),
@@ -205,7 +205,7 @@ impl Timeline {
         if at > newest {
             return Err(out_of_reach(format!("the newest backup is of {newest}")));
         }
-        // A backup without groups does not know when its last one was written, but that is before the backup.
+        // A backup without groups does not know the time of its last group. That time is before the backup.
         let mut found =
             self.manifests.iter().filter(|manifest| manifest.position_at.unwrap_or(manifest.created_at) <= at);
         let mut position = found.next_back().map_or(0, |manifest| manifest.position);

@@ -1,5 +1,5 @@
-//! Makes a store of a backup. Nothing is in its place before all of it is: a start refuses what was interrupted, and
-//! another restore begins anew.
+//! Makes a store from a backup. The new store is renamed into its place when it is complete. A node does not start on
+//! an interrupted restore, and another restore begins again.
 
 use std::{
     collections::BTreeMap,
@@ -34,10 +34,10 @@ use crate::{
 /// The store's name in a data directory.
 const STORE: &str = "store";
 
-/// How far a restore is.
+/// The progress of a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RestoreProgress {
-    /// It reads the backup for the first time, and writes nothing.
+    /// It checks the backup, and writes nothing.
     pub is_verifying: bool,
     /// Rows so far.
     pub rows: u64,
@@ -45,14 +45,14 @@ pub struct RestoreProgress {
     pub total: u64,
 }
 
-/// What was restored.
+/// The result of a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoreReport {
     /// The store.
     pub location: Location,
     /// Rows in it.
     pub rows: u64,
-    /// Accounts that were erased after this state, which the next start erases again.
+    /// Accounts that were erased after the restored state. The next start erases them again.
     pub erased_later: usize,
     /// The files of the data directory that were restored.
     pub secrets: Vec<String>,
@@ -62,7 +62,7 @@ impl RestorePlan {
     /// Makes the data directory `data`, which must be empty or not there.
     ///
     /// # Errors
-    /// If it is not empty, the disk fails, or the backup is not what it was when the plan was made.
+    /// If `data` is not empty, the disk fails, or the backup has changed since the plan was made.
     pub fn restore(
         &self,
         data: &Path,
@@ -124,7 +124,7 @@ impl RestorePlan {
         Ok(row_coding(Some(&joined.ok_or_else(other)?)))
     }
 
-    /// All accounts that some backup in the directory says are erased, each with the last time.
+    /// The erased accounts of all backups in the directory, each with the time of its last erasure.
     fn erased(&self) -> Result<BTreeMap<UserId, Timestamp>, BackupError> {
         let mut last = BTreeMap::new();
         for manifest in self.directory.manifests()?.into_iter().filter_map(Result::ok) {
@@ -136,7 +136,7 @@ impl RestorePlan {
         Ok(last)
     }
 
-    /// A restore that was interrupted does not count.
+    /// Removes what an interrupted restore has left.
     fn check_empty(&self, data: &Path, store: &Path) -> Result<(), BackupError> {
         let names = match data.read_dir() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -166,7 +166,7 @@ impl RestorePlan {
         Ok(())
     }
 
-    /// A name in the data directory, and nothing else.
+    /// Refuses a name that is not the name of a file in the data directory.
     fn place(&self, data: &Path, name: &str) -> Result<PathBuf, BackupError> {
         let is_name = !name.contains(['/', '\\']) && ![".", "..", "", STORE].contains(&name);
         is_name.then(|| data.join(name)).ok_or_else(|| BackupError::Damaged {

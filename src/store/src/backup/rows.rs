@@ -45,7 +45,7 @@ fn changed(plan: &RestorePlan, coding: &RowCoding) -> Result<ChangedRows, Backup
     Ok(changed)
 }
 
-/// Tells `take` all rows, some at a time.
+/// Passes all rows to `take`, page by page.
 pub(super) fn each_page(
     plan: &RestorePlan,
     coding: &RowCoding,

@@ -89,7 +89,7 @@ pub(super) fn take(
         tracing::warn!(%error, "after a restart, the next backup may not continue this one");
     }
     store.keeper().keep_beyond(Some(pin::before(manifest.position)));
-    // An older backup may be the only one with the rows that are damaged now.
+    // Only an older backup may have the rows that are damaged now.
     let removed = if manifest.damaged > 0 { Ok(Vec::new()) } else { written.keep(keep) };
     let (removed, not_removed) = match removed {
         Ok(removed) => (removed, None),
@@ -101,7 +101,8 @@ pub(super) fn take(
     Ok(BackupReport { manifest, new_bytes: written.new_bytes, removed, not_removed })
 }
 
-/// The groups are copied while the rows are read: the journal cannot keep all that are written meanwhile.
+/// Reads the rows and copies the groups at the same time, because the journal cannot keep all groups that are written
+/// meanwhile.
 fn rows_and_groups(
     store: &JournaledStore,
     before: Archived,
@@ -109,9 +110,9 @@ fn rows_and_groups(
     to: &mut LockedDirectory,
     progress: &mut dyn FnMut(BackupProgress),
 ) -> Result<(u64, Rows, Groups), BackupError> {
-    // Nothing is forgotten from here on; then only what this backup does not need.
+    // The journal keeps everything until the position of this backup is known.
     store.keeper().keep_beyond(Some(0));
-    // What was erased is in no row by now. It may be in the groups before.
+    // Erased text is in no row any more, but earlier groups may contain it.
     store.reach_checkpoint(store.erased_upto())?;
     let base = base(store)?;
     store.keeper().keep_beyond(Some(noted.map_or(base, |noted| noted.min(base))));
@@ -161,7 +162,7 @@ struct Rows {
     damaged: u64,
 }
 
-/// Tells `after_page` how far it is, after some rows each.
+/// Calls `after_page` with the number of rows, after each page.
 fn rows(
     store: &JournaledStore,
     to: &mut LockedDirectory,
@@ -173,7 +174,7 @@ fn rows(
     engine.pages::<BackupError>(|page, flaws| {
         damaged += flaws.wrong.len() as u64 + flaws.missing.iter().map(|(_, gone)| gone.len() as u64).sum::<u64>();
         for (key, stored) in page {
-            // What ties rows to their files: a restored store has its own.
+            // These rows bind the other rows to their files. A restored store has its own.
             if has_no_digest(&key) || flaws.wrong.contains(&key) {
                 continue;
             }

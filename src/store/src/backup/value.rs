@@ -1,4 +1,4 @@
-//! A value between MessagePack and JSON. Fields keep their order, which tells a reader the version first.
+//! Converts values between MessagePack and JSON. Fields keep their order, because readers need the version first.
 
 use std::fmt;
 

@@ -23,7 +23,7 @@ use crate::{
 
 /// The kind of row that a session's state depends on.
 const EVENTS: u8 = b'e';
-/// How far beyond the last existing event the search for others goes.
+/// How many numbers after the last existing event are searched for missing events.
 const FURTHER: u64 = 10_000;
 /// Ranges that are read at once.
 const MOST: usize = 64;
@@ -65,8 +65,8 @@ impl CheckedRows {
         }
     }
 
-    /// Replaces plain checksums by keyed ones, when encryption begins. A row that is not as it should be keeps its
-    /// digest, and is found as before.
+    /// Replaces plain checksums with keyed ones when encryption begins. A wrong row keeps its digest, so that it is
+    /// still found.
     pub fn key_digests(&self, directory: &Path) -> Result<(), StoreError> {
         let plain = RowCoding::default();
         let mut at = Some(Key::from_bytes([]));
@@ -151,8 +151,8 @@ impl CheckedRows {
     }
 }
 
-/// Whether one of the missing rows can be one of the events that are read from `from` on. Other sessions with rows in
-/// the same range are not affected.
+/// Whether a missing row may be an event of the session whose events are read from `from` on. Other sessions with rows
+/// in the same range are not affected.
 fn is_event_of(from: &[u8], rows: &[(Key, Bytes)], wrong: &[Key], missing: &[Digest]) -> bool {
     let Some(length) = from.iter().position(|byte| *byte == 0) else { return true };
     let session = &from[..=length];
@@ -174,7 +174,7 @@ impl Rows for CheckedRows {
                 let is_written = state.writing.as_ref().is_some_and(|writing| writing.rows.contains_key(key));
                 (state.moment, state.ranges.get(key), is_written)
             };
-            // What a damaged engine has here was deleted, or never written.
+            // The row was deleted or never written: the engine is damaged.
             if expected.is_none() && !is_written && !has_no_digest(key) {
                 return Ok(None);
             }
@@ -269,7 +269,7 @@ mod tests {
         Location { engine, path: path.to_owned() }
     }
 
-    /// What a damaged page of the engine can show: rows with good seals.
+    /// Writes rows with intact seals, as a damaged page of the engine can show them.
     fn tamper(at: &Location, changes: &[Change]) {
         let rows = open_database(at, &at.path.join(at.engine.name()), &Options::default()).expect("a database");
         let sealed: Vec<_> = changes.iter().map(seal).collect();

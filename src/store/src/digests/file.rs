@@ -9,8 +9,8 @@
 //!        change: key, 0: the row is deleted; or key, 1, checksum of the row
 //! ```
 //!
-//! Numbers are big-endian, u32 where nothing else is said. A truncated or damaged frame ends the file. The
-//! journal then supplies what is missing, or reports that it cannot.
+//! Numbers are big-endian, and u32 unless the table says otherwise. A truncated or damaged frame ends the file. The
+//! journal then supplies the missing changes, or reports that it no longer has them.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -46,7 +46,7 @@ pub(crate) struct LoadedDigests {
     /// The checksums are keyed.
     pub keyed: bool,
     pub(super) ranges: Ranges,
-    /// None if they are in memory only.
+    /// `None` if the digests are in memory only.
     pub(super) file: Option<DigestFile>,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct DigestFile {
     end: u64,
     /// Where the first checkpoint's changes begin.
     image: u64,
-    /// The file is not written anew before its end is here.
+    /// The file is not rewritten before it is this long.
     not_before: u64,
 }
 
@@ -119,7 +119,7 @@ impl DigestFile {
                 (CHECKPOINT, Some((last, ranges, _))) => payload_left.checkpoint(ranges).map(|group| *last = group),
                 _ => None,
             };
-            // Its checksum is right: a later version has written it.
+            // Its checksum is right, so a later version wrote it.
             understood.ok_or(LoadError::Damaged { offset })?;
             offset += (FRAME + payload.len()) as u64;
         }
@@ -169,7 +169,7 @@ impl DigestFile {
         Ok(())
     }
 
-    /// Adds what a checkpoint has changed, durably. After an error it can be tried again.
+    /// Appends the changes of a checkpoint, durably. It can be called again after an error.
     pub fn add(
         &mut self,
         disk: &dyn Disk,
@@ -207,7 +207,7 @@ impl DigestFile {
         self.end - self.image > self.image.max(MANY) && self.end >= self.not_before
     }
 
-    /// It could not be written anew: later. All changes are in it.
+    /// Rewriting has failed. The file has all changes, so the next attempt can wait.
     pub fn postpone(&mut self) {
         self.not_before = self.end + MANY;
     }

@@ -48,7 +48,7 @@ struct DigestState {
     writing: Option<Arc<Generation>>,
     /// Counts the changes of this state.
     moment: u64,
-    /// The engine may have rows that no digest tells of, from before a start or a failure.
+    /// The engine may have rows without a digest, from before a start or a failure.
     is_behind: bool,
 }
 
@@ -81,17 +81,17 @@ impl Digests {
         Self { state, file: file.map(Mutex::new), disk, coding }
     }
 
-    /// The rows of a generation are about to be written.
+    /// Called before the rows of a generation are written to the engine.
     pub fn begin(&self, generation: &Arc<Generation>) {
         let mut state = self.state.write();
         state.writing = Some(generation.clone());
         state.moment += 1;
     }
 
-    /// The rows of the generation are in the engine.
+    /// Called when the rows of the generation are in the engine.
     ///
     /// # Errors
-    /// If that cannot be made durable. It can be tried again.
+    /// If the file cannot be written. It can be called again.
     pub fn finish(&self, generation: &Generation, engine: &dyn Rows) -> Result<(), StoreError> {
         let digest = |(key, value): (&'_ Key, &Option<bytes::Bytes>)| {
             value.as_ref().map(|value| Digest::of_value(&self.coding, key, value))
@@ -113,7 +113,8 @@ impl Digests {
         }
         let divided = self.divide(full, engine)?;
         let mut file = self.file.as_ref().map(Mutex::lock);
-        // The file comes before the ranges in memory: if it fails, the next try divides the same ranges.
+        // The file is written before the ranges in memory change. If that fails, the next attempt divides the same
+        // ranges.
         if let Some(file) = &mut file {
             file.add(&*self.disk, generation.group, &changes, &divided).map_err(StoreError::caused_by)?;
         }
@@ -159,13 +160,13 @@ impl Digests {
         Ok(divided)
     }
 
-    /// Whether the engine is known not to have the row, so that it need not be deleted.
+    /// Whether the engine certainly does not have the row. Then the row need not be deleted.
     pub fn excludes(&self, key: &Key) -> bool {
         let state = self.state.read();
         !state.is_behind && !has_no_digest(key) && state.ranges.get(key).is_none()
     }
 
-    /// How many rows there are, and some ranges spread over all.
+    /// The number of rows, and some ranges spread over all rows.
     fn sample(&self, most: usize) -> (u64, Vec<Part>) {
         let state = self.state.read();
         let rows = state.ranges.iter().map(|(_, digests)| digests.len() as u64).sum();
@@ -175,7 +176,7 @@ impl Digests {
         (rows, starts.iter().map(|start| state.ranges.first(&Bounds::between(start, None), 1)).collect())
     }
 
-    /// Writes all of them anew, as keyed ones.
+    /// Writes all digests into a new file with keyed checksums.
     fn write_keyed(&self, directory: &Path) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let (mut file, state) = (file.lock(), self.state.read());
@@ -188,7 +189,7 @@ impl Digests {
         RangesRead { part: ranges(&state.ranges), writing: state.writing.clone(), moment: state.moment }
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn rows(&self) -> u64 {
         self.state.read().ranges.rows()
     }

@@ -59,7 +59,7 @@ impl Digest {
         Self(parts)
     }
 
-    /// Whether it is of a row with this key.
+    /// Whether it belongs to a row with this key.
     pub fn is_of(self, key: &Key) -> bool {
         self.has_hash(hash(key))
     }
@@ -80,14 +80,14 @@ pub(crate) fn has_no_digest(key: &Key) -> bool {
         && [all_sealed(), encrypted(), log_key(), checkpoint_key(), tandem_actors::keys::meta("schema")].contains(key)
 }
 
-/// Every key lies in one range: from where it begins to where the next one does.
+/// Every key lies in one range. A range goes from its start to the start of the next range.
 #[derive(Debug)]
 pub(crate) struct Ranges(BTreeMap<Box<[u8]>, Vec<Digest>>);
 
 /// Ranges that follow each other.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// Where each begins, and the digests of its rows.
+    /// The start of each range, and the digests of its rows.
     pub ranges: Vec<(Key, Vec<Digest>)>,
     /// Where the next range begins.
     pub to: Option<Key>,
@@ -105,7 +105,7 @@ impl Part {
         &self.ranges[0].0
     }
 
-    /// Where each range ends.
+    /// The end of each range.
     pub fn ends(&self) -> impl Iterator<Item = Option<&Key>> {
         self.ranges.iter().skip(1).map(|(start, _)| Some(start)).chain([self.to.as_ref()])
     }
@@ -128,7 +128,7 @@ impl Ranges {
         self.0.values().map(Vec::len).sum::<usize>() as u64
     }
 
-    /// The digest that the row with this key must have. None: there must be no such row.
+    /// The digest that the row with this key must have. `None`: there must be no such row.
     pub fn get(&self, key: &Key) -> Option<Digest> {
         let hash = hash(key);
         let range = self.0.range::<[u8], _>((Bound::Unbounded, Bound::Included(key.as_bytes()))).next_back();
@@ -157,13 +157,13 @@ impl Ranges {
         self.0.entry(Box::default()).or_default();
     }
 
-    /// Where the range of a key begins.
+    /// The start of the range that a key lies in.
     pub(super) fn start(&self, key: &Key) -> Key {
         let found = self.0.range::<[u8], _>((Bound::Unbounded, Bound::Included(key.as_bytes()))).next_back();
         found.map_or_else(|| Key::from_bytes([]), |(start, _)| Key::from_bytes(&**start))
     }
 
-    /// At most so many ranges that hold keys within the bounds: the first ones.
+    /// At most `limit` ranges with keys within the bounds, from the first one on.
     pub fn first(&self, bounds: &Bounds, most: usize) -> Part {
         let from = self.start(&Key::from_bytes(bounds.from.as_slice()));
         let mut following = self.0.range::<[u8], _>((Bound::Included(from.as_bytes()), Bound::Unbounded));
@@ -175,7 +175,7 @@ impl Ranges {
         self.part(ranges)
     }
 
-    /// At most so many ranges that hold keys within the bounds: the last ones.
+    /// At most `limit` ranges with keys within the bounds, up to the last one.
     pub fn last(&self, bounds: &Bounds, most: usize) -> Part {
         let before = self.0.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(bounds.to.as_slice())));
         let mut ranges = Vec::new();
@@ -227,7 +227,7 @@ impl Flaws {
     }
 }
 
-/// Compares the rows of one range with their digests; `left_out` are keys that are not looked at.
+/// Compares the rows of one range with their digests. It ignores the keys in `left_out`.
 pub(super) fn compare(
     start: &Key,
     digests: &[Digest],

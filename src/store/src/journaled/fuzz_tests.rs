@@ -15,7 +15,7 @@ fn decoded(record: &[u8]) -> Option<Vec<Commit>> {
     Some(group)
 }
 
-/// A group of the journal. What can be read comes back as it was, and takes the room that is reserved for it.
+/// Decodes any bytes as a group of the journal. A decoded group comes back as it was, and fits into its estimate.
 ///
 /// # Panics
 /// If that does not hold.

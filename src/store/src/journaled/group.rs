@@ -10,8 +10,8 @@
 //!               1, key, value           a row is put
 //! ```
 //!
-//! In a store with encryption the whole is sealed ([`crate::cipher`]). Commits that were fenced are not written.
-//! Varints are little-endian base 128, as in protocol buffers. Version 1 has no time.
+//! In a store with encryption the whole group is encrypted ([`crate::cipher`]). Commits that were fenced are not
+//! written. Varints are little-endian base 128, as in protocol buffers. Version 1 has no time.
 
 use bytes::Bytes;
 use tandem_actors::{
@@ -27,7 +27,7 @@ const WITHOUT_TIME: u8 = 1;
 /// Bytes of the longest varint.
 const NUMBER: usize = 10;
 
-/// Bytes that hold the group for certain.
+/// An upper bound for the bytes of the group.
 pub(super) fn most_bytes(changes: &[Change]) -> usize {
     let bytes = |change: &Change| match change {
         Change::Put(key, value) => 1 + 2 * NUMBER + key.as_bytes().len() + value.len(),
@@ -36,7 +36,7 @@ pub(super) fn most_bytes(changes: &[Change]) -> usize {
     changes.iter().map(bytes).sum()
 }
 
-/// Beside the changes of a commit.
+/// Bytes of a commit beside its changes.
 pub(super) const MOST_AROUND: usize = 1 + 5 * NUMBER + 64;
 
 /// Writes groups into a record.
@@ -90,7 +90,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Why a record is not understood: its checksums were right, so a later version has written it.
+/// Why a record cannot be decoded. Its checksums are right, so a later version wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotUnderstood {
     #[error("it has record version {0}, this program knows {VERSION}")]
@@ -147,7 +147,7 @@ impl<'a> Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    /// The time of the group, which its beginning holds.
+    /// The time at the beginning of the group.
     fn beginning(&mut self) -> Result<Option<Timestamp>, NotUnderstood> {
         match self.byte()? {
             WITHOUT_TIME => Ok(None),
@@ -162,7 +162,7 @@ pub(crate) fn time(record: &[u8]) -> Option<Timestamp> {
     Decoder(record).beginning().ok().flatten()
 }
 
-/// Reads a group; tells each commit as soon as it is read.
+/// Reads a group, and passes each commit on as soon as it is read.
 pub(crate) fn decode(record: &[u8], mut tell: impl FnMut(Commit)) -> Result<(), NotUnderstood> {
     let mut record = Decoder(record);
     record.beginning()?;
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(time(&record), Some(AT));
     }
 
-    /// What one version has written, every later one reads.
+    /// Every later version must read these bytes.
     #[test]
     fn version_2_is_written_unchanged() {
         let written = encoded(&group()[..1]).escape_ascii().to_string();

@@ -1,6 +1,6 @@
-//! Brings recent rows into the engine, on a thread of its own: all rows first, durably, then the number of the last
-//! group in them. From then on the journal needs only what follows; it keeps one checkpoint more, because an engine
-//! that is damaged can fall back to the checkpoint before.
+//! Writes recent rows to the engine, on a thread of its own. This is a checkpoint: first all rows durably, then the
+//! number of their last group. After it the journal needs only later groups. It keeps the groups of one more
+//! checkpoint, because a damaged engine can fall back to the previous checkpoint.
 
 use std::{
     sync::{
@@ -32,12 +32,12 @@ const NOT_ENCRYPTED: &str =
 /// Bytes of a row in a batch beside its key and value.
 const AROUND: usize = 32;
 
-/// The row that says how far the engine's rows go.
+/// The row with the number of the last group whose changes are in the engine.
 pub(crate) fn checkpoint_key() -> Key {
     keys::meta("group")
 }
 
-/// Tells operators whether something is left that the present key does not seal.
+/// Shows operators whether anything is not yet encrypted with the present key.
 fn note_mixed(is_mixed: bool) {
     metrics::gauge!("tandem_store_encryption_pending").set(u8::from(is_mixed));
 }
@@ -47,18 +47,18 @@ pub(super) struct Indexer {
     pub recent: Arc<Recent>,
     pub keeper: Keeper,
     pub options: JournalOptions,
-    /// The engine failed for good.
+    /// Set when the engine has failed permanently.
     pub failed: OnceLock<StoreError>,
     control: Mutex<Control>,
     /// The group of the last checkpoint.
     reached: AtomicU64,
-    /// Used by the thread alone, but for what is asked of it.
+    /// Only the thread uses it, except for requests to rewrite.
     rewriter: Mutex<Rewriter>,
-    /// The rows or the journal may be sealed with a former key, or not at all.
+    /// Rows or groups may be encrypted with a former key, or not at all.
     is_mixed: AtomicBool,
-    /// What was replaced up to this group is in no file any more.
+    /// Values that were replaced up to this group are in no file any more.
     forgotten: AtomicU64,
-    /// There is no thread. A caller that would wait for it does its work.
+    /// There is no thread. A caller that would wait for it does the thread's work instead.
     stepped: bool,
     wake: Condvar,
     /// Notified when there is room for more.
@@ -68,7 +68,7 @@ pub(super) struct Indexer {
 #[derive(Default)]
 struct Control {
     asked: bool,
-    /// A checkpoint up to this group has to be made at once.
+    /// A checkpoint up to this group is due at once.
     wanted: u64,
     stop: Option<Stop>,
 }
@@ -84,7 +84,7 @@ enum Phase {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// After a last checkpoint.
+    /// The thread ends after a last checkpoint.
     Orderly,
     AtOnce,
 }
@@ -142,8 +142,8 @@ impl Indexer {
         self.wake.notify_one();
     }
 
-    /// What was replaced up to the group that `begin` returns is to leave all files. No file with groups from before is
-    /// used again; `begin` makes the writer leave the present one.
+    /// Removes from all files what was replaced up to the group that `begin` returns. Files with earlier groups are
+    /// removed and not used again. `begin` makes the writer leave the present segment.
     ///
     /// # Errors
     /// If a file of the journal that is not needed cannot be removed.
@@ -159,7 +159,7 @@ impl Indexer {
         Ok(last)
     }
 
-    /// What was replaced up to this group is in no file any more.
+    /// Values that were replaced up to this group are in no file any more.
     pub fn forgotten(&self) -> u64 {
         self.forgotten.load(Ordering::Acquire)
     }
@@ -180,7 +180,7 @@ impl Indexer {
         self.wake.notify_one();
     }
 
-    /// Waits until `enough` says so, asking for checkpoints; false if that takes too long.
+    /// Asks for checkpoints until `enough` is true. False if that takes too long.
     pub fn wait_until(&self, mut enough: impl FnMut() -> bool, patience: Duration) -> bool {
         if self.stepped {
             if !enough() {
@@ -202,7 +202,7 @@ impl Indexer {
 
     fn run(&self) {
         self.serve();
-        // A fresh database that is not complete would take room until the next start.
+        // An incomplete database would take up space until the next start.
         self.rewriter.lock().drop_fresh(&self.rows);
     }
 
@@ -219,7 +219,7 @@ impl Indexer {
             if stop.is_none() && self.failed.get().is_none() {
                 self.rewrite();
             }
-            // The rows that were read at the start may still wait, and later commits after them.
+            // Rows from the start, and later commits, may still wait.
             while stop.is_some() && self.failed.get().is_none() && self.recent.amount().since.is_some() {
                 self.checkpoint(Phase::Closing);
             }
@@ -229,7 +229,7 @@ impl Indexer {
         }
     }
 
-    /// What the thread does when it is asked. `must` makes a checkpoint also if none is due.
+    /// Does one round of the thread's work. With `must` it makes a checkpoint even if none is due.
     #[cfg(feature = "simulation")]
     pub fn step(&self, must: bool) {
         self.keep_segments_ready();
@@ -287,13 +287,13 @@ impl Indexer {
             if self.stopped_within(AGAIN) {
                 return;
             }
-            // The fresh database may have changes that the present one does not have.
+            // The new database may have changes that the present one lacks.
             let mut rewriter = self.rewriter.lock();
             if rewriter.is_running() {
                 self.give_up(&mut rewriter, &error);
             }
             drop(rewriter);
-            // An engine that has failed once does nothing any more until it is opened again.
+            // A failed engine works again only after it was reopened.
             if let Err(error) = self.rows.engine.reopen() {
                 tracing::warn!(%error, "the store's engine cannot be opened yet");
             }
@@ -315,8 +315,8 @@ impl Indexer {
         }
     }
 
-    /// What was replaced up to this group is in no file any more. So neither a row nor a group is plain or sealed with
-    /// a former key.
+    /// Values that were replaced up to this group are in no file any more. So every row and every group is encrypted
+    /// with the present key.
     fn note_all_gone(&self, upto: u64) {
         self.keeper.reuse_unused();
         self.forgotten.store(upto, Ordering::Release);
@@ -355,7 +355,7 @@ impl Indexer {
         }
     }
 
-    /// Writes a batch of a checkpoint, to a database that is being rewritten as well.
+    /// Writes a batch of a checkpoint, also to the new database of a rewrite.
     fn write_batch(&self, batch: &[Change]) -> Result<(), StoreError> {
         self.rows.write(&batch.iter().collect::<Vec<_>>())?;
         let mut rewriter = self.rewriter.lock();
@@ -398,7 +398,7 @@ impl Indexer {
                 (batch, bytes) = (Vec::new(), 0);
             }
         }
-        // With the last rows, if these fit one batch; all before are durable by now.
+        // Written together with the last batch of rows. All earlier batches are durable.
         batch.push(checkpoint);
         self.write_batch(&batch)?;
         self.rows.finish(generation)?;

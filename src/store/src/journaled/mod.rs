@@ -1,5 +1,5 @@
-//! The store: a journal that decides what is durable, and an engine behind it that holds all rows and may be a little
-//! behind.
+//! The store: a journal and an engine. A commit is durable when it is in the journal. The engine gets all rows a little
+//! later.
 //!
 //! ```text
 //! commit ─ fences ─ journal: one record, one fdatasync ─ recent rows ─ verdicts
@@ -7,7 +7,7 @@
 //!                                                   indexer: engine, checkpoint, old segments are used again
 //! ```
 //!
-//! Reads see recent rows over the engine's, and nothing that is not durable.
+//! A read prefers recent rows to the engine's rows, and sees only durable rows.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_tests;
@@ -57,7 +57,8 @@ use super::{
     seal::RowCoding,
 };
 
-/// How long a commit waits for the engine before it is refused: less than what counts as a stalled disk.
+/// How long a commit waits for the engine before it is refused. It is shorter than the time after which a disk counts
+/// as stalled.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The longest pause before a group. The engine gets the machine's time meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
@@ -82,18 +83,18 @@ pub(super) struct JournaledStore {
     now: fn() -> Timestamp,
     writer: Mutex<Writer>,
     erased_upto: AtomicU64,
-    /// Held by those who copy groups of the journal.
+    /// Held while groups of the journal are copied.
     history: RwLock<()>,
 }
 
-/// What the writer alone needs.
+/// The state of the one writer.
 struct Writer {
     wal: Wal,
     log: u64,
     coding: RowCoding,
     /// The last group that was acknowledged, for the next start.
     head: Option<Head>,
-    /// Changes of the start that are not written yet, because the disk was full.
+    /// Changes of the start that wait because the disk was full.
     first: Vec<Change>,
     segment: Option<u64>,
 }
@@ -148,7 +149,7 @@ impl JournaledStore {
         })
     }
 
-    /// Writes what the fences let through, and what waits for the first group.
+    /// Writes the accepted commits, together with changes of the start that wait.
     fn write(&self, writer: &mut Writer, group: &[Commit], verdicts: &[Verdict]) -> Result<(), StoreError> {
         let written = || {
             let judged = group.iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Written);
@@ -204,12 +205,12 @@ impl JournaledStore {
         self.log
     }
 
-    /// The last group with an erasure; 0: none of this run.
+    /// The last group with an erasure in this run. 0 without one.
     pub fn erased_upto(&self) -> u64 {
         self.erased_upto.load(Ordering::Acquire)
     }
 
-    /// Makes a checkpoint that has this group.
+    /// Waits for a checkpoint that includes this group.
     ///
     /// # Errors
     /// If that takes too long.
@@ -219,12 +220,12 @@ impl JournaledStore {
         is_reached.then_some(()).ok_or_else(|| StoreError::busy("the engine does not keep up with the journal"))
     }
 
-    /// What was erased stays in the files until the guard is dropped. It waits for a call that is under way.
+    /// Postpones the removal of erased values from the files until the guard is dropped.
     pub fn hold_history(&self) -> RwLockReadGuard<'_, ()> {
         self.history.read()
     }
 
-    /// How far the engine's rows go.
+    /// The last group whose changes are all in the engine.
     pub fn checkpoint(&self) -> u64 {
         self.indexer.checkpoint_group()
     }
@@ -234,7 +235,7 @@ impl JournaledStore {
         &self.rows
     }
 
-    /// Reads the groups of the journal, and says how long they stay.
+    /// Access to the journal's groups, and control over how long they are kept.
     pub fn keeper(&self) -> &Keeper {
         &self.indexer.keeper
     }
@@ -250,7 +251,7 @@ impl JournaledStore {
         Ok(())
     }
 
-    /// What the index's thread would do. `must` makes a checkpoint also if none is due.
+    /// Does one round of the work of the index's thread. With `must` it makes a checkpoint even if none is due.
     #[cfg(feature = "simulation")]
     pub fn step(&self, must: bool) {
         self.indexer.step(must);
@@ -259,7 +260,7 @@ impl JournaledStore {
     fn end(&self, how: Stop) {
         self.indexer.stop(how);
         if let Some(thread) = self.thread.lock().take() {
-            // It has told what was wrong, if anything was.
+            // The thread has logged its own errors.
             let _outcome = thread.join();
         }
     }

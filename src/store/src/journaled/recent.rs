@@ -1,7 +1,7 @@
 //! Rows that are durable in the journal and not yet in the engine. Reads see them over the engine's.
 //!
-//! Two generations at most: the frozen one is being written to the engine, the active one takes what is committed
-//! meanwhile. A row that changes several times within one generation reaches the engine once, as its last value.
+//! There are at most two generations. The frozen one is being written to the engine. The active one gets new commits. A
+//! row that changes several times within one generation is written to the engine once, with its last value.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ use crate::rows::Bounds;
 /// Bytes of memory that a row takes beside its key and value.
 pub(super) const AROUND: usize = 128;
 
-/// Rows by key; none: deleted.
+/// Rows by key. `None` for deleted rows.
 pub(crate) type Map = BTreeMap<Key, Option<Bytes>>;
 
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ pub(super) struct Recent {
     written: AtomicUsize,
 }
 
-/// How often a scan may be overtaken by a change of generation before it blocks further changes.
+/// How often a scan is repeated because the generations have changed. After that it blocks such changes.
 const PATIENCE: u32 = 3;
 
 /// The amount of recent rows.
@@ -62,7 +62,7 @@ const PATIENCE: u32 = 3;
 pub(super) struct RecentSize {
     /// In memory.
     pub bytes: usize,
-    /// In memory, and not being written to the engine.
+    /// In memory, in the active generation.
     pub active: usize,
     /// Of those that are being written to the engine, what is in it.
     pub written: usize,
@@ -100,7 +100,7 @@ impl Generation {
 }
 
 impl Recent {
-    /// A group is durable. Readers see all of it at once.
+    /// Adds a durable group. Readers see all of it at once.
     pub fn take<'a>(&self, group: u64, journal: u64, changes: impl Iterator<Item = &'a Change>) {
         let mut state = self.state.write();
         let active = &mut state.active;
@@ -122,8 +122,8 @@ impl Recent {
         }
     }
 
-    /// The generation that is to be written to the engine, if there is anything: the frozen one, or the active one from
-    /// now on.
+    /// The generation to be written to the engine, if there are rows. Without a frozen generation, it freezes the
+    /// active one.
     pub fn freeze(&self) -> Option<Arc<Generation>> {
         let _no_scan = self.freezing.write();
         let mut state = self.state.write();
@@ -145,18 +145,18 @@ impl Recent {
     /// The frozen generation is in the engine.
     pub fn retire(&self) {
         let retired = self.state.write().frozen.take();
-        // Freed without the lock.
+        // Its memory is freed after the lock is released.
         drop(retired);
     }
 
-    /// The row, if it is a recent one; `Some(None)`: deleted.
+    /// The row, if it is recent. `Some(None)` if it was deleted.
     pub fn get(&self, key: &Key) -> Option<Option<Bytes>> {
         let state = self.state.read();
         let active = state.active.rows.get(key);
         active.or_else(|| state.frozen.as_ref()?.rows.get(key)).cloned()
     }
 
-    /// A scan over recent rows and the engine's, all of one moment.
+    /// A scan over recent rows and the engine's rows, as they are at one moment.
     pub fn scan(
         &self,
         bounds: &Bounds,
@@ -169,11 +169,11 @@ impl Recent {
         }
         let (mut wanted, mut overtaken, mut hold) = (limit, 0, None);
         loop {
-            // Read before the engine: rows that move to the engine in the meantime are then in both.
+            // Read before the engine. A row that moves to the engine meanwhile is then in both, and not in neither.
             let overlay = self.overlay(bounds, direction, wanted.saturating_add(16));
             let page = engine(wanted)?;
             if self.state.read().active.number != overlay.number {
-                // The engine may have rows of a later moment.
+                // The engine may have newer rows by now.
                 overtaken += 1;
                 if overtaken > PATIENCE && hold.is_none() {
                     hold = Some(self.freezing.read());
@@ -186,7 +186,7 @@ impl Recent {
             if merged.len() == limit || complete {
                 return Ok(merged);
             }
-            // Deleted rows took the place of others.
+            // Deleted rows were counted, so the page is too short.
             wanted = wanted.saturating_mul(4);
         }
     }
@@ -198,7 +198,7 @@ impl Recent {
         if let Some(frozen) = &state.frozen {
             let (older, older_ends) = range(&frozen.rows, bounds, direction, most);
             ends = nearer(ends, older_ends, direction);
-            // Stable: of two rows with one key, the active one comes first.
+            // The sort is stable, so of two rows with one key the active one comes first.
             rows.extend(older);
             rows.sort_by(|(one, _), (other, _)| in_direction(one, other, direction));
             rows.dedup_by(|(later, _), (earlier, _)| later == earlier);
@@ -210,7 +210,7 @@ impl Recent {
 /// The recent rows of a range.
 struct Overlay {
     rows: Vec<(Key, Option<Bytes>)>,
-    /// The overlay is complete up to this key. None: it is complete.
+    /// The recent rows are complete up to this key. `None`: they are complete.
     ends: Option<Key>,
     /// The number of the active generation.
     number: u64,
@@ -232,7 +232,7 @@ fn nearer(one: Option<Key>, other: Option<Key>, direction: Direction) -> Option<
 
 type Rows = Vec<(Key, Option<Bytes>)>;
 
-/// At most so many rows, and where they end if there are more.
+/// At most `most` rows, and the last key if there are more.
 fn range(map: &Map, bounds: &Bounds, direction: Direction, most: usize) -> (Rows, Option<Key>) {
     let rows: Rows = bounds.page_of(map, direction, most);
     let ends = (rows.len() >= most).then(|| rows.last().map(|(key, _)| key.clone())).flatten();

@@ -1,10 +1,9 @@
-//! Writes the engine's rows into a fresh database when the present one takes much more room than its rows. Both engines
-//! leave room behind that they do not give back.
+//! Rewrites the engine's database when it takes up much more space than its rows. Neither engine returns all unused
+//! space to the disk.
 //!
-//! The fresh database grows beside the present one, a little between two checkpoints. What a checkpoint changes is
-//! written to both, as far as it was copied. When all is copied and durable, the directory's mark is set to the fresh
-//! database. Readers use the present one until that moment. A process that ends meanwhile leaves a rest, which the next
-//! start removes.
+//! A new database is filled beside the present one, step by step between checkpoints. A checkpoint writes rows that
+//! were copied already to both. When all rows are copied and durable, the directory switches to the new database. Until
+//! then readers use the present one. If the process ends meanwhile, the next start removes the incomplete database.
 
 use std::time::{Duration, Instant};
 
@@ -21,11 +20,11 @@ use crate::{
     rows::{Bounds, RESERVED, Rows},
 };
 
-/// Rows that are copied at once.
+/// Rows that one step copies.
 const ROWS: usize = 128;
-/// How long a turn takes, about.
+/// The approximate duration of a step.
 pub(super) const TURN: Duration = Duration::from_millis(20);
-/// A database is also rewritten only if it takes more than this, in percent of what a fresh one has taken.
+/// A database is rewritten only if it takes more than this, in percent of its size after the last rewrite.
 const MOST_PERCENT_OF_FRESH: u64 = 130;
 /// Free space that a rewrite needs, as a multiple of the bytes of all rows. A new database of sled takes three times
 /// its rows.
@@ -47,9 +46,9 @@ fn most_percent(engine: Engine) -> u64 {
 /// Why a rewrite does not go on.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It is given up. The present database is as it was.
+    /// The rewrite is given up. The present database is unchanged.
     GivenUp(StoreError),
-    /// It is not known which database the next start opens: nothing may be written to the engine any more.
+    /// It is unknown which database the next start opens. So the engine must not be written to any more.
     Final(StoreError),
 }
 
@@ -59,7 +58,7 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// A fresh database that is being written.
+/// A new database that is being filled.
 struct Fresh {
     rows: Another,
     /// All keys up to here are copied.
@@ -78,7 +77,7 @@ pub(super) struct Rewriter {
     fresh: Option<Fresh>,
     /// A smaller database is not rewritten, in bytes.
     from: u64,
-    /// What the last fresh database says about a larger one, in percent of the bytes of its rows. 0: nothing.
+    /// A size that needs no rewrite, as the last rewrite has shown. In percent of the bytes of the rows; 0 if unknown.
     learned_percent: u64,
     not_before: Option<Instant>,
     always: bool,
@@ -104,14 +103,15 @@ impl Rewriter {
         }
     }
 
-    /// The groups up to `last` have to leave the journal, and what they have replaced the engine. The engine's rows are
-    /// written anew when it has all groups up to `from`.
+    /// Requests that values which the groups up to `last` have replaced are removed from all files. The rewrite begins
+    /// when the engine has all groups up to `from`.
     pub fn ask(&mut self, from: u64, last: u64) {
         self.requested = self.requested.max(Some(from));
         self.removing_upto = self.removing_upto.max(Some(last));
     }
 
-    /// Up to which group that is done, for the first time. `is_gone`: whether the journal's groups up to this one are.
+    /// The last group of a request that is done now. `is_gone`: whether the journal has removed the groups up to this
+    /// one.
     pub fn take_done(&mut self, is_gone: impl FnOnce(u64) -> bool) -> Option<u64> {
         let is_done = self.requested.is_none() && self.fresh.is_none();
         self.removing_upto.take_if(|upto| is_done && is_gone(*upto))
@@ -121,7 +121,7 @@ impl Rewriter {
         self.fresh.is_some()
     }
 
-    /// A checkpoint has made these changes to the present database.
+    /// Repeats a checkpoint's changes in the new database.
     pub fn follow(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         self.has_changed = true;
         let Some(fresh) = &mut self.fresh else { return Ok(()) };
@@ -131,7 +131,7 @@ impl Rewriter {
         if changes.is_empty() { Ok(()) } else { fresh.rows.fill(&changes) }
     }
 
-    /// Begins, goes on or ends, as it is time to. The engine has all groups up to `checkpoint`.
+    /// Does one step: begins, continues or completes a rewrite. The engine has all groups up to `checkpoint`.
     ///
     /// # Errors
     /// Why the rewrite cannot continue.
@@ -146,7 +146,7 @@ impl Rewriter {
                 return self.end(rows);
             }
         }
-        // So that the end has little to write.
+        // The last step then has little to write.
         Ok(fresh.rows.complete()?)
     }
 
@@ -214,8 +214,8 @@ impl Rewriter {
         self.has_changed |= self.requested.is_some();
         let after = rows.engine.disk_bytes();
         if followed < live / 4 {
-            // An engine that needs more by itself is not rewritten again and again. A small database says nothing about
-            // a large one.
+            // Some data takes more space even after a rewrite. It is not rewritten again and again. A small database
+            // does not predict the size of a large one.
             let of_fresh = after.saturating_mul(MOST_PERCENT_OF_FRESH).checked_div(live).filter(|_| after >= self.from);
             self.learned_percent = of_fresh.unwrap_or(0);
         } else {
@@ -279,7 +279,7 @@ mod tests {
         let options = Options { min_free: 0, ..Options::default() };
         let store = open(&at, &options).expect("a store");
         for _ in 0..ROWS {
-            // Keys that do not come in order, and values that a disk cannot make smaller.
+            // Keys in random order, and values that do not compress.
             let put = |_| {
                 let mut value = vec![0; 1_000];
                 rand::rng().fill(&mut value[..]);
@@ -295,7 +295,7 @@ mod tests {
         open_journal_of(&at, rows, loading, &options).expect("its journal").rows
     }
 
-    /// The next start knows nothing of the rewrite.
+    /// The next start does not know of the rewrite.
     #[test]
     fn a_database_is_not_rewritten_again_right_after_a_rewrite() {
         for engine in Engine::ALL {

@@ -1,4 +1,4 @@
-//! Opens a store: recovers the journal, and puts it in front of the engine.
+//! Opens a store: recovers the journal, and connects it with the engine.
 
 use std::{
     path::Path,
@@ -91,7 +91,7 @@ pub(crate) fn open_journal(
             let told = group::decode_stored(&coding, log, number, record, |commit| {
                 recent.take(number, 0, commit.changes.iter());
             });
-            // An empty group counts as well.
+            // An empty group is one, too.
             recent.take(number, record.len() as u64, [].iter());
             if let Err(error) = told {
                 not_understood.get_or_insert((number, error));
@@ -127,12 +127,12 @@ impl RecoveredStore {
         self
     }
 
-    /// The last group there is.
+    /// The last group in the journal.
     pub fn last(&self) -> u64 {
         self.wal.last()
     }
 
-    /// Keeps the groups beyond this one, for the next backup.
+    /// Keeps the groups after this one, for the next backup.
     pub fn keep_beyond(&self, group: Option<u64>) {
         self.wal.keeper().keep_beyond(group);
     }
@@ -195,7 +195,7 @@ impl JournaledStore {
         }
         match self.reserve(&mut writer, bytes) {
             Ok(()) => self.write(&mut writer, &[], &[]),
-            // Full, or no room: it is read, and written later.
+            // The journal or the disk is full. The store can be read, and the epoch is written later.
             Err(error) if error.fault() != StoreFault::Failed => Ok(()),
             Err(error) => Err(error),
         }

@@ -24,18 +24,18 @@ struct AddressParts {
     config: tokio_postgres::Config,
 }
 
-/// A text that is no address of a database. Does not show the text: it may hold a password.
+/// Why a text is not the address of a database. The error does not show the text, because it may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAddress {
-    /// Another form.
+    /// The text has another form.
     #[error("must be an address as postgres://USER@HOST:5432/DATABASE")]
     Form,
-    /// Addresses are shown in logs and lists of processes.
+    /// The address contains a password. Addresses are visible in logs and in lists of processes.
     #[error(
         "must not hold a password, because addresses are shown: set store.password, or TANDEM__STORE__PASSWORD_FILE to a file that holds it"
     )]
     Password,
-    /// What is neither off nor safe.
+    /// An `sslmode` that encrypts without checking the certificate.
     #[error(
         "must have sslmode=verify-full (TLS with a certificate that is checked; require and verify-ca mean the same here) or \
          sslmode=disable (no TLS)"
@@ -111,7 +111,7 @@ impl TryFrom<String> for Address {
     }
 }
 
-/// Whether the server is on this machine, wherever connections may go: `hostaddr` says so in place of the host's name.
+/// Whether all connections stay on this machine. `hostaddr` takes precedence over the host's name.
 fn is_on_this_machine(config: &tokio_postgres::Config) -> bool {
     let is_local = |host: &Host| match host {
         Host::Unix(_) => true,

@@ -1,7 +1,7 @@
-//! The way from threads that wait to connections that do not: one thread drives all connections to the database.
+//! Connects blocking callers with asynchronous connections: one thread drives all connections to the database.
 //!
-//! The port of the store waits for its answers. A caller blocks its own thread, never this one, and this one calls
-//! nobody: so nothing can wait in a circle. A caller waits for a bounded time.
+//! The port of the store is blocking. A caller blocks its own thread for a bounded time, and never this one. This
+//! thread never waits for a caller, so there is no deadlock.
 
 use std::{
     sync::{Arc, mpsc},
@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{runtime::Handle, sync::Notify};
 
-/// The thread of the connections. It ends when this is dropped.
+/// The thread of the connections. It ends when the bridge is dropped.
 pub(super) struct Bridge {
     handle: Handle,
     stop: Arc<Notify>,
@@ -27,7 +27,8 @@ impl Bridge {
         Ok(Self { handle, stop })
     }
 
-    /// Does `work` on the thread of the connections. `None` if it takes longer than `within`; then it is given up.
+    /// Runs `work` on the thread of the connections. If it takes longer than `within`, it is cancelled and the result
+    /// is `None`.
     pub fn wait<T: Send + 'static>(
         &self,
         within: Duration,
@@ -35,13 +36,13 @@ impl Bridge {
     ) -> Option<T> {
         let (tell, told) = mpsc::sync_channel(1);
         let task = self.handle.spawn(async move {
-            // Nobody listens any more after `within`.
+            // After `within`, the receiver is gone.
             let _told = tell.send(work.await);
         });
         told.recv_timeout(within).inspect_err(|_| task.abort()).ok()
     }
 
-    /// Does `work` on the thread of the connections, sooner or later.
+    /// Runs `work` on the thread of the connections, and does not wait for it.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.handle.spawn(work));
     }

@@ -1,4 +1,4 @@
-//! One connection to the database, with the settings that every one of ours has.
+//! Makes connections to the database, all with the same settings.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -9,8 +9,7 @@ use tokio_postgres::{Client, NoTls};
 use super::{Address, PostgresError, error::not_connected, schema, tls::Encryption};
 use crate::Password;
 
-/// What tells the planner to read by key whatever it believes about the size of a table, and what keeps a lost node's
-/// statements from lingering.
+/// Settings of each connection: the planner always uses the index, and the statements of a lost node end soon.
 const SESSION: &str = "SET default_transaction_isolation = 'read committed'; \
      SET enable_seqscan = off; SET enable_bitmapscan = off; \
      SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'; \
@@ -48,8 +47,8 @@ impl Access {
         Ok(Self { address: address.clone(), config, encryption })
     }
 
-    /// A connection to a server that was looked at: what it answers is on its disk. The connection ends with the
-    /// client, or when its task is aborted.
+    /// A connection to a server whose settings were checked: what it acknowledges is durable. The connection ends with
+    /// the client, or when its task is aborted.
     ///
     /// # Errors
     /// In one line.

@@ -1,4 +1,4 @@
-//! The rows of a database that no node uses, for the commands of `tandem store`.
+//! Direct access to the rows of a database, for the commands of `tandem store`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,20 +54,20 @@ impl DirectRows {
             if strictness == Strictness::Strict && owner::is_in_use(&client).await.map_err(&reading)? {
                 return Err(PostgresError::InUse { address, holder: "a node that runs".into() });
             }
-            // A reader of the rows may pause for as long as it likes, as behind a pager.
+            // The reader may pause for any time, for example while a pager shows the rows.
             let begin = "SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
             client.batch_execute(begin).await.map_err(reading).map(|()| None)
         })
     }
 
-    /// A new store that is not complete yet.
+    /// Makes a new store, which is unfinished until [`Self::complete`].
     ///
     /// # Errors
-    /// If there is one.
+    /// If there is a store already.
     pub fn fill(address: &Address, options: &Options) -> Result<Self, PostgresError> {
         Self::open(address, options, |address, client| async move {
             let preparing = failed(&address, "prepare a copy");
-            // Until this connection ends, nobody else makes tables, and no copy that is under way is taken for a rest.
+            // Until this connection ends, nobody else makes tables or removes the unfinished copy.
             if !schema::try_lock_schema(&client).await.map_err(&preparing)? {
                 return Err(PostgresError::BeingMade { address });
             }
@@ -107,7 +107,7 @@ impl DirectRows {
         })
     }
 
-    /// Removes what was copied.
+    /// Removes the unfinished copy.
     pub fn give_up(&self) {
         let client = self.client.clone();
         let removed = self.answer(async move { schema::remove(&client).await });
@@ -138,7 +138,7 @@ impl Rows for DirectRows {
         self.answer(async move { reading.range(&client, &bounds, direction, limit).await })
     }
 
-    /// Rows that are not there yet, as they are.
+    /// Inserts encoded rows into the new store.
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
         let fill = self.fill.clone().ok_or_else(|| StoreError::new("it is open to be read"))?;
         let mut group = Group::default();
@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// As when the rows go to a pager.
+    /// For example while a pager shows the rows.
     #[test]
     fn a_reader_may_pause_for_as_long_as_it_likes() {
         let Some(server) = Postgres::shared() else { return };

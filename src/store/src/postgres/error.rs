@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 
 use super::Address;
 
-/// What lies beneath an error.
+/// The cause of an error.
 pub(super) type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why a database was not opened.
@@ -102,7 +102,7 @@ pub enum PostgresError {
 }
 
 impl PostgresError {
-    /// The thread that asks the server cannot be started.
+    /// The thread of the connections cannot be started.
     pub(super) fn no_thread(address: &Address, error: std::io::Error) -> Self {
         let reason = error.to_string();
         Self::Failed { address: address.clone(), doing: "be asked", reason, source: Some(error.into()) }
@@ -125,8 +125,8 @@ pub(super) fn reason_of(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// Whether the server says that the same statement can succeed later: it restarts, stands by, or lacks something for
-/// the moment. Nothing was written.
+/// Whether the same statement can succeed later: the server restarts, is a standby, or lacks a resource for the moment.
+/// Nothing was written.
 pub(super) fn is_transient(error: &tokio_postgres::Error) -> bool {
     const CLASSES: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
     error.code().is_some_and(|code| {
@@ -135,16 +135,16 @@ pub(super) fn is_transient(error: &tokio_postgres::Error) -> bool {
     })
 }
 
-/// The error of a connection that was not made.
+/// The error of a failed connection.
 pub(super) fn not_connected(address: &Address, error: tokio_postgres::Error) -> PostgresError {
     let (address, reason) = (address.clone(), reason_of(&error));
     let class = error.code().map(|code| code.code().get(..2).unwrap_or_default().to_owned());
     let source = Some(error.into());
     match class.as_deref() {
         Some("28" | "3D" | "42") => PostgresError::NotAdmitted { address, reason, source },
-        // It takes no more of them, from anybody or from this user.
+        // The server has too many connections, in all or from this user.
         Some("53") => PostgresError::Failed { address, doing: "open another connection", reason, source },
-        // The server asks for a password, and there is none.
+        // The server asks for a password, and none is configured.
         None if reason.contains("password") => PostgresError::NotAdmitted { address, reason, source },
         _ => PostgresError::Unreachable { address, reason, source },
     }

@@ -1,5 +1,5 @@
-//! The nodes of a fleet, as the database knows them: which one owns it, and which ones stand by. A node that stands by
-//! looks four times a second whether it may take over. It claims nothing here: [`super::open()`] does.
+//! The nodes of a fleet, as the database knows them: its owner, and the nodes that stand by. A node that stands by
+//! checks four times a second whether it may take over. [`super::open()`] then claims the database.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,42 +18,42 @@ use super::{
 use crate::{Options, Password, StoreOpenError};
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A look that takes longer has lost its connection.
+/// A check that takes longer has lost its connection.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
-/// The first look, with its connection.
+/// The same for the first check, which makes its connection.
 const WITHIN: Duration = Duration::from_secs(20);
-/// A node that stands by shows itself this often.
+/// A node that stands by reports itself this often.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
 /// After a restart of the database, the owner gets this long to connect again and renew its lease.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
-/// The owner, and whether its lease is over.
+/// Reads the owner, and whether its lease is over.
 const OWNER: &str = "
     SELECT s.owner, n.name, n.address, n.token, n.likeness,
            to_char(n.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS UTC'), s.lease_until < now()
     FROM tandem.shards s LEFT JOIN tandem.nodes n ON n.id = s.owner WHERE s.id = 0";
 
-/// A member of the fleet that has not shown itself for this long is gone.
+/// A member that has not reported itself for this long is gone.
 const GONE_AFTER: &str = "1 minute";
 
 const SHOW: &str = "
     INSERT INTO tandem.nodes (id, name, version, address, token, likeness, seen_at) VALUES ($1, $2, $3, $4, $5, $6, now())
     ON CONFLICT (id) DO UPDATE SET seen_at = now()";
 
-/// The node that owns the database, for those that pass connections on to it.
+/// The node that owns the database. Other nodes pass connections on to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// Of its process alone.
+    /// The id of its process.
     pub id: String,
     /// Its name.
     pub name: String,
     /// Where it takes connections from other nodes.
     pub address: String,
-    /// What proves to it that a connection comes from a node of its fleet.
+    /// The key that proves to the owner that a connection comes from a node of its fleet.
     pub token: Password,
 }
 
-/// What a node that stands by has seen last.
+/// The last result of a node that stands by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sight {
     /// The database has this owner.
@@ -62,17 +62,17 @@ pub enum Sight {
     Free,
 }
 
-/// Looks after the owner, until this is dropped.
+/// Watches the owner until it is dropped.
 pub struct Standby {
     sights: watch::Receiver<Sight>,
     _bridge: Bridge,
 }
 
 impl Standby {
-    /// Looks once, and then again and again.
+    /// Checks once, and then repeatedly.
     ///
     /// # Errors
-    /// In one line, if this node could not take over: the database or its owner is not what it must be.
+    /// If this node could never take over, because of the database or its owner. In one line.
     pub fn begin(address: &Address, options: &Options, member: &Arc<Member>) -> Result<Self, StoreOpenError> {
         let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
         let bridge = Bridge::start().map_err(|error| PostgresError::no_thread(address, error))?;
@@ -84,7 +84,7 @@ impl Standby {
         Ok(Self { sights, _bridge: bridge })
     }
 
-    /// What it sees, as it changes.
+    /// The result of the checks, as it changes.
     pub fn sights(&self) -> watch::Receiver<Sight> {
         self.sights.clone()
     }
@@ -104,7 +104,7 @@ impl Lookout {
         self.look(&client).await
     }
 
-    /// Shows this node to the others. False if there is nothing in the database yet.
+    /// Reports this node to the others. False if the database is empty.
     async fn join(&self, client: &Client) -> Result<bool, PostgresError> {
         let address = &self.access.address;
         match schema::look(address, client).await? {
@@ -118,7 +118,7 @@ impl Lookout {
     }
 
     /// # Errors
-    /// If the owner is no member of a fleet, or of another one.
+    /// If the owner is not a member of this fleet.
     async fn look(&self, client: &Client) -> Result<Sight, PostgresError> {
         let address = &self.access.address;
         let seen = client.query_one(OWNER, &[]).await.map_err(failed(address, "say who owns it"))?;
@@ -136,7 +136,7 @@ impl Lookout {
         Ok(Sight::Owned(Owner { id, name, address: at, token: token.into() }))
     }
 
-    /// Looks until nobody wants to know it any more. While the database is away, the last sight stays.
+    /// Checks until the receiver is gone. While the database is away, the last result stays.
     async fn keep(self, tell: watch::Sender<Sight>) {
         let mut told_away = false;
         while let Some(problem) = self.watch_over_one_connection(&tell, &mut told_away).await {
@@ -193,7 +193,7 @@ impl Lookout {
     }
 }
 
-/// Makes room for what members say of themselves, and notes this one.
+/// Adds the columns of a fleet to the table of nodes, and this node to the table.
 pub(super) async fn join(client: &Client, member: &Member) -> Result<(), Error> {
     schema::extend_nodes(client).await?;
     show(client, member).await
@@ -205,7 +205,7 @@ async fn show(client: &Client, member: &Member) -> Result<(), Error> {
     client.execute(SHOW, &[id, name, &version, address, &token.reveal(), likeness]).await.map(drop)
 }
 
-/// Notes since when this node owns the database, and forgets nodes that are gone.
+/// Notes since when this node owns the database, and deletes nodes that are gone.
 pub(super) async fn note_owner(client: &Client, member: &Member) -> Result<(), Error> {
     client.execute("UPDATE tandem.nodes SET owns_since = now(), seen_at = now() WHERE id = $1", &[&member.id]).await?;
     let gone = format!(
@@ -225,15 +225,15 @@ pub struct NodeSeen {
     pub version: String,
     /// Since when it owns the database, or stands by, in words.
     pub since: String,
-    /// The epoch in which it owns the database. `None`: it stands by.
+    /// The epoch in which it owns the database. `None` while it stands by.
     pub epoch: Option<i64>,
-    /// Seconds until its lease is over; negative: since then. `None`: it stands by.
+    /// Seconds until its lease is over, negative after that. `None` while it stands by.
     pub lease: Option<f64>,
-    /// Seconds since it showed itself, if it stands by.
+    /// Seconds since it reported itself, if it stands by.
     pub seen: Option<f64>,
 }
 
-/// The owner of a database, and the nodes that stand by. Changes nothing.
+/// Reads the owner of a database, and the nodes that stand by.
 ///
 /// # Errors
 /// In one line.

@@ -1,4 +1,4 @@
-//! The changes of one group as arrays, the later of two changes of one row winning.
+//! The changes of one group as arrays for a statement. Of two changes of one row, the later one counts.
 
 use std::collections::HashSet;
 
@@ -7,17 +7,17 @@ use tandem_actors::{keys::Key, ports::Change};
 
 use crate::seal::seal;
 
-/// What one statement writes.
+/// The arrays of one statement.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub deleted: Vec<Key>,
     pub keys: Vec<Key>,
-    /// Each with its seal.
+    /// The encoded values.
     pub values: Vec<Bytes>,
 }
 
 impl Group {
-    /// In their order.
+    /// In the order of `keys`.
     pub fn of<'a>(changes: impl DoubleEndedIterator<Item = &'a Change>) -> Self {
         let mut group = Self::default();
         let mut seen = HashSet::new();

@@ -1,4 +1,4 @@
-//! What this machine remembers of its database, in the store's directory:
+//! The directory in which this machine remembers its database:
 //!
 //! ```text
 //! lock          held while the store is open; names the holder
@@ -6,7 +6,7 @@
 //! acknowledged  the number of the last group that was acknowledged
 //! ```
 //!
-//! A machine without a disk forgets it, and nothing else is lost.
+//! A machine that loses this directory loses only these checks.
 
 use std::{fs, io, path::Path};
 
@@ -18,7 +18,7 @@ pub(super) const CLUSTER: &str = "cluster";
 pub(super) struct Here(Directory);
 
 impl Here {
-    /// Makes it if it is not there.
+    /// Opens the directory, or makes it.
     pub fn lock(path: &Path) -> Result<Self, StoreOpenError> {
         Directory::lock(path).map(Self)
     }
@@ -27,7 +27,7 @@ impl Here {
         self.0.root()
     }
 
-    /// The database that this directory belongs to, if that is known.
+    /// The id of the database, if it is known.
     pub fn cluster(&self) -> Result<Option<String>, StoreOpenError> {
         match fs::read_to_string(self.path().join(CLUSTER)) {
             Ok(cluster) => Ok(Some(cluster.trim().to_owned())),
@@ -36,7 +36,7 @@ impl Here {
         }
     }
 
-    /// Notes the database.
+    /// Stores the id of the database.
     pub fn note(&self, cluster: &str) -> io::Result<()> {
         replace_file(&self.path().join(CLUSTER), format!("{cluster}\n").as_bytes())
     }

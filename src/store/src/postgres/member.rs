@@ -1,4 +1,4 @@
-//! This node as a member of a fleet: several nodes on one database, of which one owns it.
+//! This node as a member of a fleet. A fleet is several nodes on one database, which one of them owns.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -8,27 +8,27 @@ use std::{
 use super::{Owner, owner, schema::random_id};
 use crate::Password;
 
-/// What the other nodes have to know of this one, and what has to be the same for all of them.
+/// What the other nodes of the fleet need to know of this one.
 #[derive(Debug)]
 pub struct Member {
-    /// Of this process alone.
+    /// The id of this process.
     pub id: String,
     /// The node's name. Two nodes may have the same one.
     pub name: String,
     /// Where the other nodes reach it, as `HOST:PORT`.
     pub address: String,
-    /// What proves that a connection comes from one of them.
+    /// The key that proves that a connection comes from a member.
     pub token: Password,
     /// A digest of the settings that have to be the same for all nodes.
     pub likeness: String,
-    /// How long the database is this node's after the last renewal.
+    /// The length of the lease: how long this node owns the database after the last renewal.
     pub lease: Duration,
-    /// How long it is this node's for certain.
+    /// The time until which this node certainly owns the database.
     pub held: LeaseClock,
 }
 
 impl Member {
-    /// A process that joins a fleet. An empty `name` is the machine's.
+    /// Makes the member for this process. An empty `name` stands for the machine's name.
     pub fn new(name: &str, address: String, likeness: String, lease: Duration) -> Self {
         Self {
             id: random_id(),
@@ -41,15 +41,15 @@ impl Member {
         }
     }
 
-    /// This node as the owner.
+    /// This node, as the other nodes see it when it is the owner.
     pub fn as_owner(&self) -> Owner {
         let Self { id, name, address, token, .. } = self;
         Owner { id: id.clone(), name: name.clone(), address: address.clone(), token: token.clone() }
     }
 }
 
-/// Until when no other node can own the database. It follows a monotonic clock, which goes on while the process stands
-/// still.
+/// The time until which no other node can own the database. It uses a monotonic clock, which continues while the
+/// process is stopped.
 #[derive(Debug)]
 pub struct LeaseClock {
     base: Instant,
@@ -64,18 +64,18 @@ impl Default for LeaseClock {
 }
 
 impl LeaseClock {
-    /// Whether the database is this node's for certain.
+    /// Whether this node certainly owns the database.
     pub fn holds(&self) -> bool {
         self.now() < self.until.load(Ordering::Acquire)
     }
 
-    /// The lease was renewed by a statement that was sent at `sent`. The database's lease begins later than that.
+    /// Renews the lease. The renewing statement was sent at `sent`, and the database's lease begins later than that.
     pub(super) fn renewed(&self, sent: Instant, lease: Duration) {
         let until = sent.saturating_duration_since(self.base).saturating_add(lease);
         self.until.store(millis(until), Ordering::Release);
     }
 
-    /// It is given up.
+    /// Gives the lease up.
     pub(super) fn ends(&self) {
         self.until.store(0, Ordering::Release);
     }

@@ -1,8 +1,8 @@
 //! Rows in a PostgreSQL database: `store.engine = "postgres"`.
 //!
-//! PostgreSQL's commit is what makes a group durable. There is no journal of our own in front of it and no file that
-//! matters on this machine. One group is one statement, in one round trip ([`writer`]), and it writes nothing unless
-//! this node still owns the database ([`owner`]). Reads have connections of their own ([`reads`]).
+//! A group is durable when PostgreSQL has committed it. There is no journal and no important file on this machine. One
+//! group is one statement in one round trip ([`writer`]). The statement writes only if this node still owns the
+//! database ([`owner`]). Reads have connections of their own ([`reads`]).
 
 mod address;
 mod bridge;
@@ -54,7 +54,7 @@ use crate::{
     rows::{Bounds, Rows, check_key},
 };
 
-/// What PostgreSQL's index takes. The longest key of ours is shorter.
+/// The longest key that PostgreSQL's index accepts. Tandem's keys are shorter.
 const LONGEST_KEY: usize = 2_600;
 /// How long closing waits for a group that is being written.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -92,7 +92,7 @@ impl PostgresStore {
     }
 }
 
-/// What can be refused is refused before the fences move.
+/// Refuses an invalid group before the fences change.
 fn admit(group: &[Commit]) -> Result<(), StoreError> {
     for change in group.iter().flat_map(|commit| &commit.changes) {
         let (Change::Put(key, _) | Change::Delete(key)) = change;
@@ -182,7 +182,7 @@ impl Store for PostgresStore {
 }
 
 impl Drop for PostgresStore {
-    /// As after a kill: the connections end, and with them the sign that this node lives.
+    /// Drops the connections without a release, as a kill does.
     fn drop(&mut self) {
         self.closing.store(true, Ordering::Release);
     }

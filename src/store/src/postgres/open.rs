@@ -1,4 +1,4 @@
-//! From an address to a store: nothing is written before the database was found to be ours and of use.
+//! Opens the store in a database. Nothing is written before the database was checked.
 
 use std::{
     path::Path,
@@ -28,17 +28,17 @@ use crate::{
     row_check::RowCheck,
 };
 
-/// How long the database may take until it is ready for a node, beside another node's lease.
+/// How long a start may take, without the wait for another node's lease.
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// How long a database that a node has claimed may take until it can be read.
+/// How long the first read may take after the claim.
 const READS_WITHIN: Duration = Duration::from_secs(15);
 
-/// Opens the store in the database at `address`, and makes it if there is none and `options` allow it. `here` is the
-/// directory in which this machine notes which database it was.
+/// Opens the store in the database at `address`, or makes it if `options` allow that. `here` is the directory in which
+/// this machine remembers the id of the database.
 ///
 /// # Errors
-/// In one line. Nothing was written to a database that is refused.
+/// In one line. Nothing was written to a refused database.
 pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn Store>, StoreOpenError> {
     if let Some(found) = Directory::engine_at(here) {
         let path = here.to_owned();
@@ -68,7 +68,7 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
     let begun = bridge.wait(longest, async move { beginning.begin(held_by, stop).await });
     let (writer, cluster, Held { epoch, last }) = begun.ok_or_else(|| PostgresError::silent(address))??;
     let noted = match &acknowledged {
-        // The number of another database, or none.
+        // The stored number belongs to another database, or there is none.
         Some(head) => head.record(last.cast_unsigned()).and_then(|()| here.note(&cluster)),
         None => here.note(&cluster),
     };
@@ -108,9 +108,9 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
 struct KnownDatabase {
     node: ThisNode,
     access: Access,
-    /// The database that this machine had.
+    /// The id of the database that this machine used before.
     known: Option<String>,
-    /// The last group that this machine knows to be written.
+    /// The last group that was acknowledged on this machine.
     acknowledged: u64,
     here: std::path::PathBuf,
     may_make: bool,
@@ -136,7 +136,7 @@ impl KnownDatabase {
         Ok((writer.map_err(failed(&address, "prepare to write"))?, cluster, held))
     }
 
-    /// The id of the database, which is made if it may be.
+    /// The id of the database. Makes the tables if there are none and `may_make` is set.
     async fn cluster(&self, address: &Address, client: &Client) -> Result<String, PostgresError> {
         let cluster = match schema::look(address, client).await? {
             SchemaFound::Store { complete: false, .. } => {
@@ -160,8 +160,7 @@ impl KnownDatabase {
     }
 }
 
-/// What [`open`] would say, as far as that can be told without claiming the database; false if it holds nothing yet.
-/// Changes nothing.
+/// Makes the checks of [`open`] that need no claim. False if the database is empty. It changes nothing.
 ///
 /// # Errors
 /// As [`open`].

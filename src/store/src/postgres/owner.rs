@@ -1,11 +1,11 @@
-//! Who may write. A node claims the shards at its start and again on each new connection. Each claim takes a higher
-//! epoch, and a group is written only in the epoch that is current: it locks the row of the shard for that long. So a
-//! claim waits for groups in flight, and nothing that an earlier connection or another node still sends is written
-//! after it.
+//! Decides which node may write. A node claims the shards at its start, and again on each new connection. Each claim
+//! takes a higher epoch. A group is written only in the current epoch, and locks the shard's row until it is written.
+//! So a claim waits for a group that is being written, and later groups of an earlier connection or of another node are
+//! refused.
 //!
-//! Clocks and advisory locks decide when somebody may take over, never whether a group counts. Each node shares a lock
-//! of its own among the connections that write ([`show_alive`]), and has it before it owns anything. Who can take the
-//! owner's lock alone knows that no such connection of the owner lives.
+//! Clocks and advisory locks decide only when a node may take over, never whether a group counts. All writing
+//! connections of a node share an advisory lock of that node ([`show_alive`]). They take it before they claim anything.
+//! If another node can take the owner's lock exclusively, no writing connection of the owner is left.
 
 use std::{
     sync::Arc,
@@ -17,31 +17,31 @@ use tokio_postgres::{Client, Error};
 
 use super::{Member, PostgresError, connection::Access, fleet, schema::failed};
 
-/// A node that has not renewed its lease for this long, and whose connection still looks alive, may be replaced. The
-/// nodes of a fleet have a setting for it.
+/// The lease of a node. A node that has not renewed it for this long may be replaced, even if its connection looks
+/// alive. The nodes of a fleet have a setting for it.
 const LEASE: Duration = Duration::from_secs(10);
-/// A lease is renewed this often at least, by a group or by itself; a short one earlier.
+/// A lease is renewed at least this often, by a group or by a statement of its own. A short lease is renewed earlier.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
-/// What tells the locks of nodes from the other advisory locks of the database.
+/// The first number of the advisory locks of nodes.
 const OF_NODES: i64 = 0x7461_6e64_656d_0002;
 
-/// What a claim gives.
+/// The result of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     pub epoch: i64,
-    /// The number of the last group that is written.
+    /// The number of the last written group.
     pub last: i64,
 }
 
-/// This process, as others see it.
+/// This process, as other nodes see it.
 #[derive(Clone, Debug)]
 pub(super) struct ThisNode {
     /// The id of this process.
     pub id: String,
-    /// The machine's name, or that of the settings.
+    /// The name in the settings, or the machine's name.
     pub name: String,
-    /// What it is in its fleet, if it has one.
+    /// Its place in the fleet, if it is in one.
     pub member: Option<Arc<Member>>,
 }
 
@@ -61,21 +61,21 @@ impl ThisNode {
         RENEW_EVERY.min(self.lease() / 4)
     }
 
-    /// The lease was taken or renewed by a statement that was sent at `sent`.
+    /// Notes that the lease was taken or renewed by a statement sent at `sent`.
     pub fn holds_since(&self, sent: Instant) {
         if let Some(member) = &self.member {
             member.held.renewed(sent, member.lease);
         }
     }
 
-    /// The lease is given up, or another node's.
+    /// Notes that this node has no lease any more.
     fn lets_go(&self) {
         if let Some(member) = &self.member {
             member.held.ends();
         }
     }
 
-    /// Why this node ends when another one owns the database.
+    /// The error when another node owns the database.
     pub fn is_replaced(&self) -> StoreError {
         self.lets_go();
         let replaced = "another node has taken the database over: a database has one node at a time, and this one is not it any more";
@@ -117,10 +117,10 @@ pub(super) async fn claim(access: &Access, client: &Client, node: &ThisNode) -> 
             )
             .await
             .map_err(&failed)?;
-        // It has let go meanwhile.
+        // The owner has released the database meanwhile.
         let Some(holder) = holder else { continue };
         let until: String = holder.get(2);
-        // A member of a fleet stands by, and looks again.
+        // A member of a fleet stands by, and tries again.
         if node.member.is_some() || lease.as_ref().is_some_and(|seen| *seen != until) {
             if node.member.is_none() {
                 let _removed = client.execute("DELETE FROM tandem.nodes WHERE id = $1", &[&node.id]).await;
@@ -131,7 +131,7 @@ pub(super) async fn claim(access: &Access, client: &Client, node: &ThisNode) -> 
         }
         lease = Some(until);
         looks += 1;
-        // A node that lives has renewed it by now.
+        // A living node would have renewed its lease by now.
         if looks == 12 {
             tracing::info!("waiting for another node's lease of the database to run out: it does not answer");
         }
@@ -158,7 +158,7 @@ async fn try_claim(client: &Client, node: &ThisNode) -> Result<Option<Held>, Err
     last_group(client).await.map(|last| Some(Held { epoch: claimed.get(0), last }))
 }
 
-/// Whether a node owns the shards whose connection lives.
+/// Whether a node with a living connection owns the shards.
 pub(super) async fn is_in_use(client: &Client) -> Result<bool, Error> {
     let others = format!(
         "SELECT count(*) FROM tandem.shards WHERE owner IS NOT NULL AND NOT pg_try_advisory_xact_lock({})",
@@ -183,7 +183,7 @@ async fn delete_earlier_nodes(client: &Client, node: &ThisNode) -> Result<(), Er
     Ok(())
 }
 
-/// Takes a new epoch on a new connection, so that nothing counts that the last one may still bring. `None` if another
+/// Takes a new epoch on a new connection, so that late statements of the last connection are refused. `None` if another
 /// node has taken over.
 pub(super) async fn hold_on(client: &Client, node: &ThisNode) -> Result<Option<Held>, Error> {
     show_alive(client, node).await?;

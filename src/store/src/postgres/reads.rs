@@ -1,5 +1,5 @@
 //! Reads, on connections of their own. A reader waits on its own thread, for a bounded time. While the database is
-//! away nobody waits: a read fails at once, and the caller is told to come back.
+//! away, a read fails at once and can be repeated.
 
 use std::{
     collections::HashMap,
@@ -32,11 +32,11 @@ use crate::{
     rows::{Bounds, Rows},
 };
 
-/// Connections. Statements on one of them are answered one after the other.
+/// The number of connections. Each answers one statement at a time.
 const LINKS: usize = 4;
-/// A server that has not answered one connection answers the others within this time, or they count as lost as well.
+/// After one connection was lost, the others must answer within this time, or they count as lost, too.
 const PROBE_WITHIN: Duration = Duration::from_secs(1);
-/// How often the start looks for a first connection.
+/// How often the start checks for a first connection.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A connection that is ready to read.
@@ -57,7 +57,7 @@ impl Link {
         self.ready.lock().clone().filter(|ready| !ready.client.is_closed())
     }
 
-    /// Drops the connection, unless it was replaced already.
+    /// Drops the connection, unless it was already replaced.
     fn lose(&self, lost: &Arc<Ready>) {
         if self.ready.lock().take_if(|ready| Arc::ptr_eq(ready, lost)).is_some() {
             lost.lost.notify_one();
@@ -76,12 +76,12 @@ impl Link {
 #[derive(Default)]
 struct Links {
     all: [Link; LINKS],
-    /// Why the last try to connect failed. `None` after one that did not.
+    /// Why the last attempt to connect failed. `None` after a success.
     refusal: Mutex<Option<PostgresError>>,
 }
 
 impl Links {
-    /// A reason is logged once, not with every try.
+    /// Logs a reason once, and not after every attempt.
     fn refused(&self, refusal: PostgresError) {
         let mut last = self.refusal.lock();
         if last.as_ref().is_none_or(|last| last.to_string() != refusal.to_string()) {
@@ -98,7 +98,7 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    /// Connects. Connections that are lost are made again.
+    /// Connects. Lost connections are made again.
     pub fn start(bridge: Arc<Bridge>, access: &Access) -> Self {
         let links: Arc<Links> = Arc::default();
         for link in 0..LINKS {
@@ -108,7 +108,7 @@ impl Reads {
     }
 
     /// # Errors
-    /// Why no connection is ready in time. `None` if nothing has answered.
+    /// Why no connection is ready in time. `None` if the server has not answered.
     pub fn wait_until_ready(&self, within: Duration) -> Result<(), Option<PostgresError>> {
         let deadline = Instant::now() + within;
         while self.ready().is_none() {
@@ -120,7 +120,7 @@ impl Reads {
         Ok(())
     }
 
-    /// A connection; each time another one, if there are several.
+    /// The connections in turn.
     fn ready(&self) -> Option<(usize, Arc<Ready>)> {
         let from = self.next.fetch_add(1, Ordering::Relaxed);
         let mut in_turn = (0..LINKS).map(|link| (from % LINKS + link) % LINKS);
@@ -146,7 +146,8 @@ impl Reads {
         }
     }
 
-    /// It may be one slow read, or a server that does not answer anybody: then no other reader shall wait as long.
+    /// Finds out whether one read is slow or the server does not answer at all, so that other readers need not wait as
+    /// long.
     fn probe_the_rest(&self) {
         let links = self.links.clone();
         let probes = async move {
@@ -197,7 +198,7 @@ async fn connect(access: &Access) -> Result<(Ready, JoinHandle<()>), PostgresErr
 }
 
 impl Reads {
-    /// The rows that are there, in one round trip.
+    /// The existing rows, in one round trip.
     pub fn get_all(&self, keys: &[Key]) -> Result<HashMap<Key, Bytes>, StoreError> {
         let keys = keys.to_vec();
         self.read(|ready| async move { ready.reading.get_all(&ready.client, &keys).await })
@@ -246,7 +247,7 @@ mod tests {
         assert!(slow.is_err_and(|error| error.fault().passes()));
         let after = ready();
         let kept = before.iter().filter(|ready| after.iter().any(|kept| Arc::ptr_eq(kept, ready))).count();
-        // All but the slow one, where the machine is not so busy that a probe takes too long as well.
+        // All but the slow one. On a busy machine, a probe may take too long, too.
         assert!((1..LINKS).contains(&kept), "{kept} are kept");
     }
 }

@@ -1,4 +1,4 @@
-//! Safeguards that are switched off, for tests that have to notice it. A release build has no such switch.
+//! Switches off single safeguards, for tests that must notice it. A release build has no such switch.
 
 #[cfg(debug_assertions)]
 pub(super) use self::debug::Sabotage;
@@ -15,7 +15,7 @@ mod debug {
         Nothing,
         /// A group is written although another node owns the shard.
         Fence,
-        /// A group is acknowledged before the database has got it.
+        /// A group is acknowledged before the database has it.
         Waiting,
     }
 
@@ -34,7 +34,7 @@ mod debug {
             }
             fenced
                 .replace("owner = $1 AND epoch = $2", "($1::text, $2::bigint) IS NOT NULL")
-                // The numbers are a fence as well: two nodes would write the same.
+                // The number of the group is another safeguard: two nodes would write the same number.
                 .replace("SELECT $6 FROM held", "SELECT $6 FROM held WHERE false")
         }
 
@@ -42,7 +42,7 @@ mod debug {
             matches!(self, Self::Fence)
         }
 
-        /// How long after its acknowledgement the database gets a group.
+        /// How long after its acknowledgement a group is written.
         pub fn delay(self) -> Option<Duration> {
             matches!(self, Self::Waiting).then_some(Duration::from_millis(300))
         }

@@ -1,11 +1,11 @@
-//! What the database must be, and the tables that it gets.
+//! The requirements for the database, and its tables.
 //!
 //! ```text
 //! cluster   one row: the database's id, the version of these tables, whether a copy into them is complete
-//! nodes     the processes that have owned shards
+//! nodes     the processes that have owned shards, and the nodes of a fleet
 //! shards    who owns which shard, in which epoch, until when; a database of one node has one shard
-//! groups    the numbers of the groups of commits that are written: what became of one whose answer was lost
-//! rows      the rows of the store, each with its seal
+//! groups    the numbers of the last written groups, to find out whether a group was written whose answer was lost
+//! rows      the rows of the store
 //! ```
 
 use data_encoding::HEXLOWER;
@@ -20,7 +20,7 @@ use crate::seal::all_sealed;
 
 /// The schema of all tables.
 pub(super) const NAME: &str = "tandem";
-/// The version of the tables. Higher: written by a later version.
+/// The version of the tables. A later version of Tandem writes a higher number.
 pub(super) const VERSION: i32 = 1;
 /// PostgreSQL's number of version 15.
 const OLDEST: i32 = 150_000;
@@ -28,7 +28,7 @@ const OLDEST: i32 = 150_000;
 /// The tables of [`VERSION`].
 const TABLES: [&str; 5] = ["cluster", "groups", "nodes", "rows", "shards"];
 
-/// The advisory lock of the database while its tables are made. Nodes have others.
+/// The advisory lock for making and removing tables. The locks of nodes have other numbers.
 const MAKING: i64 = 0x7461_6e64_656d_0001;
 
 const UNDEFINED_TABLE: &str = "42P01";
@@ -50,7 +50,7 @@ const MAKE: &str = "
     INSERT INTO tandem.shards (id) VALUES (0);
     INSERT INTO tandem.groups (number) VALUES (0);";
 
-/// Refuses a server on whose word nothing could be acknowledged. Asked on each new connection: settings can change.
+/// Refuses a server whose commits are not durable. It is called for each new connection, because settings can change.
 pub(super) async fn check_server(address: &Address, client: &Client) -> Result<(), PostgresError> {
     let asked = client
         .query_one(
@@ -77,12 +77,12 @@ pub(super) async fn check_server(address: &Address, client: &Client) -> Result<(
     if let Some((_, setting, found, right, why)) = findings.into_iter().find(|(wrong, ..)| *wrong) {
         return Err(PostgresError::Setting { address: address.clone(), setting, found, right, why });
     }
-    // A setting of the session stays when the server reads its configuration again.
+    // A setting of the session outlasts a reload of the server's configuration.
     let kept = "SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false)";
     client.query_one(kept, &[]).await.map(drop).map_err(failed(address, "keep its settings"))
 }
 
-/// What is in the schema.
+/// The content of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SchemaFound {
     /// No tables.
@@ -91,12 +91,12 @@ pub(super) enum SchemaFound {
     Store {
         /// The id of the database.
         cluster: String,
-        /// False: a copy into it was begun and not completed.
+        /// False if a copy into it was not completed.
         complete: bool,
     },
 }
 
-/// Looks without changing anything.
+/// Reads what the schema contains. It changes nothing.
 ///
 /// # Errors
 /// If the tables are not Tandem's, or of another version.
@@ -115,7 +115,7 @@ pub(super) async fn look(address: &Address, client: &Client) -> Result<SchemaFou
         return Ok(SchemaFound::Nothing);
     }
     let version = match client.query_opt("SELECT version, id, complete FROM tandem.cluster", &[]).await {
-        // A table of this name that has other columns, or none.
+        // There is no such table, or it has other columns.
         Err(error) if error.code().is_some_and(|code| [UNDEFINED_TABLE, UNDEFINED_COLUMN].contains(&code.code())) => {
             None
         }
@@ -137,7 +137,7 @@ pub(super) async fn look(address: &Address, client: &Client) -> Result<SchemaFou
     Ok(SchemaFound::Store { cluster: version.get(1), complete: version.get(2) })
 }
 
-/// Whether nobody else makes or removes tables until this connection ends, or unlocks it as often.
+/// Takes the lock for making and removing tables, until this connection ends or unlocks it. False if it is held.
 pub(super) async fn try_lock_schema(client: &Client) -> Result<bool, tokio_postgres::Error> {
     Ok(client.query_one("SELECT pg_try_advisory_lock($1)", &[&MAKING]).await?.get(0))
 }
@@ -149,8 +149,8 @@ pub(super) async fn knows_fleets(client: &Client) -> Result<bool, tokio_postgres
     Ok(client.query_one(column, &[]).await?.get(0))
 }
 
-/// Adds what the nodes of a fleet say of themselves to the table of nodes. A node without a fleet, also of an earlier
-/// version, leaves these columns empty.
+/// Adds the columns of a fleet to the table of nodes. A node without a fleet leaves them empty, and so does an earlier
+/// version.
 pub(super) async fn extend_nodes(client: &Client) -> Result<(), tokio_postgres::Error> {
     if knows_fleets(client).await? {
         return Ok(());
@@ -160,7 +160,7 @@ pub(super) async fn extend_nodes(client: &Client) -> Result<(), tokio_postgres::
     client.batch_execute(&format!("ALTER TABLE tandem.nodes {columns}")).await
 }
 
-/// Removes all tables. For a copy that is not complete.
+/// Removes all tables of an unfinished copy.
 pub(super) async fn remove(client: &Client) -> Result<(), tokio_postgres::Error> {
     client.batch_execute("DROP SCHEMA tandem CASCADE").await
 }
@@ -200,7 +200,7 @@ pub(super) async fn make(
     };
     let made = made.await;
     if made.is_err() {
-        // A transaction that failed is still open.
+        // The failed transaction is still open.
         let _ended = client.batch_execute("ROLLBACK").await;
     }
     let _unlocked = client.query_one("SELECT pg_advisory_unlock($1)", &[&MAKING]).await;
@@ -213,12 +213,12 @@ fn all_sealed_row() -> String {
     format!("INSERT INTO tandem.rows (key, value) VALUES ('\\x{key}', '\\x01');")
 }
 
-/// Letters and digits that nobody else has.
+/// A random id of letters and digits.
 pub(super) fn random_id() -> String {
     format!("{:032x}", rand::rng().random::<u128>())
 }
 
-/// The error of a statement at the start.
+/// Makes the error of a failed statement.
 pub(super) fn failed(
     address: &Address,
     doing: &'static str,

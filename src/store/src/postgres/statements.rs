@@ -37,7 +37,7 @@ impl ReadStatements {
         row.map(|row| row.try_get(0).map(Bytes::copy_from_slice)).transpose()
     }
 
-    /// The rows that are there, in any order.
+    /// The existing rows, in any order.
     pub async fn get_all(&self, client: &Client, keys: &[Key]) -> Result<HashMap<Key, Bytes>, Error> {
         let keys: Vec<&[u8]> = keys.iter().map(Key::as_bytes).collect();
         client.query(&self.get_all, &[&keys]).await?.iter().map(copy).collect()
@@ -52,7 +52,7 @@ impl ReadStatements {
     ) -> Result<Vec<(Key, Bytes)>, Error> {
         let mut from = bounds.from.clone();
         if bounds.beyond_from {
-            // The next key there can be.
+            // The smallest key after this one.
             from.push(0);
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

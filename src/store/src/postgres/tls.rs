@@ -26,7 +26,7 @@ use super::error::Cause;
 pub(super) struct Encryption(TlsConnector);
 
 impl Encryption {
-    /// Trusts the authorities in the PEM file `authority`, or Mozilla's if there is none. The process must have
+    /// Trusts the authorities in the PEM file `authority`, or Mozilla's list if it is `None`. The process must have
     /// installed its cryptographic provider.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Encryption {
                     return Err("it holds no certificate".into());
                 }
             }
-            // Some of them may be of a kind that this provider does not know.
+            // The provider may not support some of them.
             None => drop(roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned())),
         }
         let provider = CryptoProvider::get_default().cloned().ok_or("the process has no cryptographic provider")?;
@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for E
     }
 }
 
-/// One handshake that is about to begin.
+/// The data for one handshake.
 pub(super) struct Handshake {
     connector: TlsConnector,
     name: ServerName<'static>,

@@ -1,5 +1,5 @@
-//! Writes groups, one after the other, through whatever happens to the connection: a group is written once, and what
-//! became of one whose answer was lost is looked up.
+//! Writes groups, one after the other, also across lost connections. If the answer to a group was lost, the writer
+//! looks up whether the group was written. So each group is written once.
 
 use std::{
     sync::{
@@ -22,13 +22,13 @@ use super::{
     sabotage::Sabotage,
 };
 
-/// A database that does not answer for this long has lost the connection.
+/// The connection counts as lost if the database does not answer for this long.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Numbers of groups that are kept, and how many are removed at once.
+/// How many numbers of groups are kept, and how many are removed at once.
 const NUMBERS_KEPT: i64 = 1_000;
 
-/// One statement: it locks the shard if this node owns it in this epoch, and only then writes. It is a transaction of
-/// its own, in one round trip.
+/// The statement of a group, which is a transaction of its own in one round trip. It locks the shard if this node owns
+/// it in this epoch, and only then writes.
 const WRITE: &str = "
     WITH held AS MATERIALIZED (
         SELECT id FROM tandem.shards WHERE id = 0 AND owner = $1 AND epoch = $2 FOR SHARE),
@@ -43,7 +43,7 @@ const RENEW: &str = "
     UPDATE tandem.shards SET lease_until = now() + make_interval(secs => $3) WHERE owner = $1 AND epoch = $2
     RETURNING current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'";
 
-/// A connection that may write.
+/// A connection that owns the shards.
 #[derive(Clone)]
 struct Link {
     client: Arc<Client>,
@@ -55,15 +55,15 @@ struct Link {
 /// The outcome of an attempt.
 enum TryOutcome<T> {
     Done(T),
-    /// Another epoch is current.
+    /// Another epoch is current: the shards were claimed again.
     NotHeld,
-    /// The outcome is unknown, or nothing was written. Again, on a new connection.
+    /// The outcome is unknown, or nothing was written. It is tried again on a new connection.
     Lost(String),
-    /// No repetition helps.
+    /// Another attempt would fail, too.
     Failed(String),
 }
 
-/// A database that cannot be written to.
+/// An outage: the database cannot be written to.
 struct Away {
     since: Instant,
     reason: String,
@@ -97,7 +97,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// On the connection that has claimed the shards.
+    /// The writer for the connection that has claimed the shards.
     pub async fn new(
         access: Access,
         bridge: Arc<Bridge>,
@@ -121,9 +121,9 @@ impl Writer {
     /// Writes a group and returns when it is durable.
     ///
     /// # Errors
-    /// If this node is not the owner any more, or the database has fallen back, or no repetition would help.
+    /// If this node is no longer the owner, the database has lost groups, or another attempt would fail, too.
     pub fn write(&mut self, group: Group) -> Result<(), StoreError> {
-        // Not behind the group: one that is durable is acknowledged whatever comes then.
+        // Renewed before the group is written: a durable group is acknowledged, whatever happens afterwards.
         self.renew_if_due()?;
         let (group, number) = (Arc::new(group), self.number + 1);
         while self.number < number {
@@ -144,7 +144,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Renews the lease if that has not been done for a while. Also looks whether the server still keeps its word.
+    /// Renews the lease if it is due. Also checks whether the server's settings still make commits durable.
     pub fn renew_if_due(&mut self) -> Result<(), StoreError> {
         while self.renewed.elapsed() >= self.node.renew_every() {
             let Some(link) = self.held_link()? else { continue };
@@ -246,7 +246,7 @@ impl Writer {
             ))
             .advising("bring it up to date before this node starts again"));
         }
-        // It may be the group whose answer was lost.
+        // The group whose answer was lost may be among them.
         self.number = last;
         self.renewed = Instant::now();
         metrics::counter!("tandem_postgres_reconnects_total").increment(1);
@@ -256,7 +256,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits before the next try. Says once why.
+    /// Waits before the next attempt. Logs the reason once.
     fn pause(&mut self, reason: String) -> Result<(), StoreError> {
         self.drop_link();
         if self.closing.load(Ordering::Acquire) {
@@ -279,7 +279,7 @@ impl Writer {
         }
     }
 
-    /// Nobody asks any more what became of these.
+    /// Deletes numbers of groups that are no longer needed.
     fn forget_numbers(&self, link: &Link) {
         if self.number % NUMBERS_KEPT != 0 {
             return;
@@ -287,12 +287,12 @@ impl Writer {
         let (client, upto) = (link.client.clone(), self.number - NUMBERS_KEPT);
         self.bridge.spawn(async move {
             let range = "DELETE FROM tandem.groups WHERE number <= $1 AND number > $2";
-            // The next start removes what stays.
+            // The next start removes the remaining ones.
             let _removed = client.execute(range, &[&upto, &(upto - 2 * NUMBERS_KEPT)]).await;
         });
     }
 
-    /// Gives the shards up, so that the next node begins at once.
+    /// Releases the shards, so that the next node can start at once.
     pub fn release(&mut self) {
         let Some(link) = self.link.take() else { return };
         let node = self.node.clone();

@@ -1,8 +1,8 @@
-//! `tandem store repair`: copies all intact rows of a damaged store to a new store in its place, and reports what is
-//! lost. The damaged store is kept beside it.
+//! `tandem store repair`: replaces a damaged store by a new store with all intact rows, and reports the losses. The
+//! damaged store is kept beside it.
 //!
-//! A row of the engine is saved if it agrees with its digest. A session whose log has a hole continues from before
-//! the hole. If a group of the journal is lost, only the sessions in it go back to an earlier state.
+//! A row of the engine is saved if it matches its digest. A session whose log has a gap continues from before the gap.
+//! If a group of the journal is lost, only the sessions in it return to an earlier state.
 
 mod places;
 mod whole;
@@ -56,13 +56,13 @@ pub enum RepairError {
 pub struct RepairReport {
     /// The number of saved rows.
     pub rows: u64,
-    /// One line each.
+    /// The losses, one line each.
     pub given_up: Vec<String>,
-    /// Where the damaged store is.
+    /// The path of the damaged store.
     pub kept: PathBuf,
 }
 
-/// Repairs the store at `location`, which nobody may have open.
+/// Repairs the store at `location`. No process may have it open.
 ///
 /// # Errors
 /// If there is no store, its engine cannot be opened at all, or the new store cannot be written.
@@ -80,8 +80,7 @@ pub fn repair(location: &Location, options: &Options) -> Result<RepairReport, Re
     };
     if to.path.exists() {
         if Directory::holds_store(&to.path) {
-            // An earlier repair ended when the two stores had just changed places, or were about to: it may be the
-            // damaged one.
+            // An earlier repair was interrupted around the exchange of the two stores: this may be the damaged one.
             let aside = free();
             fs::rename(&to.path, &aside).map_err(|source| RepairError::Move {
                 doing: "rename",
@@ -111,7 +110,7 @@ pub fn repair(location: &Location, options: &Options) -> Result<RepairReport, Re
     Ok(found)
 }
 
-/// The first readable group of the journal beyond this one.
+/// The first readable group of the journal after this one.
 fn first_after(options: &Options, journal: &Path, log: u64, group: u64) -> Option<u64> {
     salvage(&*options.wal_disk(), journal, log, group, &mut |_, _| {}).ok()?.first
 }
@@ -123,7 +122,7 @@ struct Source {
     seals: Seals,
     /// The last group whose rows are all in the engine; 0 if it is unknown.
     checkpoint: u64,
-    /// What the journal holds beyond the engine; none: deleted.
+    /// Rows that the journal has and the engine does not. `None` for deleted rows.
     recent: BTreeMap<Key, Option<Bytes>>,
     /// The sessions in a lost group.
     broken: BTreeSet<SessionId>,
@@ -153,7 +152,7 @@ impl Source {
             let first = log.and_then(|log| first_after(options, &journal, log, digests.group));
             first.unwrap_or(u64::MAX) > digests.group + 1 && checkpoint.is_some_and(|group| group > digests.group)
         };
-        // Else the groups that the engine has already would look like a hole in the journal.
+        // Otherwise the groups that the engine already has would look like a gap in the journal.
         if digests.take_if(is_cut).is_some() {
             given_up.push("the digests: their end is damaged; the engine's rows are taken as they are".into());
         }
@@ -189,7 +188,7 @@ impl Source {
         Ok(source)
     }
 
-    /// Reports what the journal has lost.
+    /// Reports the lost groups of the journal.
     fn note(&self, location: &Location, report: &Report, after: u64, given_up: &mut Vec<String>) {
         given_up.extend(report.bad.iter().filter(|bad| bad.is_beyond(after)).map(describe_damage));
         let last = report.last.unwrap_or(0).max(self.checkpoint);
@@ -204,7 +203,7 @@ impl Source {
         replay.next = group + 1;
         for Commit { fence, changes } in commits_in(&self.engine.row_coding(), replay.log, group, payload) {
             if let Some(fence) = &fence {
-                // Without a gap before it, each commit follows the one before.
+                // Without an earlier gap, each commit follows the previous one.
                 let head = replay.heads.get(&fence.session).copied();
                 let follows = !replay.has_gap || head.or_else(|| self.head(&fence.session)) == Some(fence.expected);
                 if !follows || self.broken.contains(&fence.session) {
@@ -285,7 +284,7 @@ impl Source {
             found.rows += good.len() as u64;
             to.write(&good.iter().collect::<Vec<_>>())?;
         }
-        // Rows that are gone are known by the hashes of their keys only.
+        // Of missing rows only the hashes of their keys are known.
         let written = self.recent.range(start.clone()..).map(|(key, _)| key).take_while(|key| bounds.contains(key));
         written.for_each(|key| remove_from_missing(&mut missing, key));
         if !missing.is_empty() {
@@ -302,9 +301,9 @@ fn remove_from_missing(missing: &mut Vec<Digest>, key: &Key) {
 
 struct Replay {
     log: u64,
-    /// The group that follows.
+    /// The number of the next group.
     next: u64,
-    /// Of the sessions in the groups so far.
+    /// The last `seq` of each session in the groups so far.
     heads: HashMap<SessionId, Seq>,
     has_gap: bool,
 }

@@ -1,5 +1,5 @@
-//! The directories of a repair: the damaged store is opened as far as it can be, and changes places with the repaired
-//! one.
+//! The directories of a repair: opens a damaged engine as far as possible, and exchanges the damaged store and the
+//! repaired one.
 
 use std::{fs, io, path::Path};
 
@@ -11,8 +11,7 @@ use rustix::{
 use super::RepairError;
 use crate::{Engine, Location, Options, StoreOpenError, directory::Directory, open_engine::OpenEngine};
 
-/// Puts the repaired store in the place of the damaged one, in one step: a store is there at any moment. The damaged
-/// one is kept.
+/// Exchanges the damaged store and the repaired one in one step, so that there is a store at any moment.
 pub(super) fn change_places(damaged: &Path, repaired: &Path, kept: &Path) -> Result<(), RepairError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -20,7 +19,7 @@ pub(super) fn change_places(damaged: &Path, repaired: &Path, kept: &Path) -> Res
     };
     match renameat_with(CWD, damaged, CWD, repaired, RenameFlags::EXCHANGE) {
         Ok(()) => return fs::rename(repaired, kept).map_err(failed(repaired)),
-        // Not every filesystem can.
+        // Not every file system supports it.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
         Err(error) => return Err(failed(damaged)(error.into())),
     }
@@ -28,7 +27,7 @@ pub(super) fn change_places(damaged: &Path, repaired: &Path, kept: &Path) -> Res
     fs::rename(repaired, damaged).map_err(failed(repaired))
 }
 
-/// Opens the engine's rows even if they are damaged. sled can work without its snapshot, and recreates its settings.
+/// Opens the engine even if its files are damaged. sled works without its snapshot, and makes its settings again.
 pub(super) fn open_engine(
     location: &Location,
     options: &Options,

@@ -1,4 +1,4 @@
-//! Sessions of a repaired store: what they cannot continue from is removed.
+//! Makes the sessions of a repaired store consistent: removes rows from which a session cannot continue.
 
 use std::{collections::BTreeSet, convert::identity};
 
@@ -17,7 +17,7 @@ use crate::{
     seal::Seals,
 };
 
-/// The state's `seq`, of a snapshot.
+/// The part of a snapshot that is needed: the state's `seq`.
 #[derive(Deserialize)]
 struct Snapshot {
     session: SnapshotSeq,
@@ -32,7 +32,7 @@ struct SnapshotSeq {
 pub(super) fn make_all_whole(rows: &dyn Rows, given_up: &mut Vec<String>) -> Result<(), StoreError> {
     for kind in [*b"e", *b"s"] {
         in_pages(rows, &kind, identity, |page| {
-            // A session that goes on in the next page is looked at twice.
+            // A session whose rows continue on the next page is found twice.
             let sessions: BTreeSet<_> = page.iter().filter_map(|(key, _)| session_of(key)).collect();
             sessions.iter().try_for_each(|session| make_whole(rows, session, given_up))
         })?;
@@ -40,7 +40,7 @@ pub(super) fn make_all_whole(rows: &dyn Rows, given_up: &mut Vec<String>) -> Res
     Ok(())
 }
 
-/// The numbers of events that are not in a session's log because later ones have replaced them.
+/// The numbers of the events that compaction has taken out of a session's log.
 fn gaps_of(rows: &dyn Rows, session: &SessionId) -> Result<Gaps, StoreError> {
     let mut gaps = Gaps::default();
     for (key, row) in rows.scan(&keys::compacted_of(session), None, Direction::Forward, usize::MAX)? {
@@ -53,7 +53,7 @@ fn gaps_of(rows: &dyn Rows, session: &SessionId) -> Result<Gaps, StoreError> {
     Ok(gaps)
 }
 
-/// Removes the rows from which a session cannot continue: events after a hole, and a snapshot of lost events.
+/// Removes events after a gap, and a snapshot of lost events.
 fn make_whole(rows: &dyn Rows, session: &SessionId, given_up: &mut Vec<String>) -> Result<(), StoreError> {
     let events = rows.scan(&keys::events(session), None, Direction::Forward, usize::MAX)?;
     let seqs: Vec<Seq> = events.iter().filter_map(|(key, _)| keys::seq_of(key)).collect();

@@ -1,12 +1,12 @@
 //! Values of any size in rows of at most [`CHUNK`] bytes (and a length).
 //!
-//! sled writes a page as one log record, and puts a record above 128 KiB into a blob file of its own, which it never
-//! syncs. A page holds up to 17 rows and can take in a neighbour's 3: so it is the sum of twenty rows, keys included,
-//! that must stay below 128 KiB. (With rows of 64 KiB blob files do appear, and with 8 KiB too.)
+//! sled writes a page as one log record. It puts a record above 128 KiB into a blob file, which it never syncs. A page
+//! has up to 17 rows, and can merge 3 rows of a neighbour. So twenty rows with their keys must stay below 128 KiB.
+//! (Blob files do appear with rows of 64 KiB, and even with rows of 8 KiB.)
 //!
-//! A value of up to `CHUNK` bytes is stored as it is. Of a longer one, the row holds the first `CHUNK` bytes and the
-//! whole length as 8 bytes, and the rest is in rows of its own: key `0xfe, key, 0, chunk number`. So the length of a
-//! row tells which it is.
+//! A value of up to `CHUNK` bytes is stored as it is. For a longer value, the row has the first `CHUNK` bytes and the
+//! whole length as 8 bytes. The rest is in further rows with the keys `0xfe, key, 0, chunk number`. The length of a row
+//! shows whether there are further rows.
 
 use std::collections::HashMap;
 
@@ -20,12 +20,12 @@ pub(super) const CHUNK: usize = 4096;
 const LENGTH: usize = size_of::<u64>();
 const NUMBER: usize = size_of::<u32>();
 
-/// How many rows beyond the first a value of this length has.
+/// The number of further rows of a value of this length.
 fn continuation(length: usize) -> usize {
     length.div_ceil(CHUNK).saturating_sub(1)
 }
 
-/// The key of the `number`-th row beyond the first, from 1.
+/// The key of a further row, numbered from 1.
 fn continuation_key(key: &[u8], number: usize) -> IVec {
     let number = u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
     [&[RESERVED], key, &[0], &number].concat().into()
@@ -35,8 +35,8 @@ fn long_head(value: &[u8]) -> IVec {
     [&value[..CHUNK], &(value.len() as u64).to_be_bytes()].concat().into()
 }
 
-/// The whole value whose first row is `head`. If a part is missing or too long, it is `head` itself, which no seal
-/// fits: the row is damaged, and others are read.
+/// The whole value whose first row is `head`. If a part is missing or too long, the result is `head` itself. Its
+/// checksum is wrong, so the row counts as damaged and other rows can be read.
 pub(super) fn join(
     key: &[u8],
     head: &[u8],
@@ -54,8 +54,8 @@ pub(super) fn join(
     Ok(if value.len() == length { value.freeze() } else { Bytes::copy_from_slice(head) })
 }
 
-/// The long values there are, with the number of their rows beyond the first. The writer must know what to remove
-/// without looking: reading makes sled write (see [`super`]).
+/// The long values, with the number of their further rows. The writer must know them without reading, because a read
+/// can make sled write (see [`super`]).
 #[derive(Default)]
 pub(super) struct LongValues(HashMap<IVec, usize>);
 
@@ -72,7 +72,7 @@ impl LongValues {
         Ok(Self(long))
     }
 
-    /// The batch that makes the changes, and the keys of the rows that readers know.
+    /// A batch with the changes, and the keys of the changed rows.
     pub fn split(&mut self, changes: &[&Change]) -> (Batch, Vec<IVec>) {
         let mut batch = Batch::default();
         let mut keys = Vec::with_capacity(changes.len());

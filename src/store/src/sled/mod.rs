@@ -1,4 +1,4 @@
-//! sled 0.34.7, hardened: the syncs that sled lacks are done here.
+//! The engine sled 0.34.7, with the syncs that it lacks:
 //!
 //! - sled's flush ends in `sync_file_range`, which promises neither the drive's cache nor the file's length: an
 //!   fdatasync of `db` follows each one.
@@ -75,13 +75,13 @@ pub(super) struct SledRows {
 }
 
 impl SledRows {
-    /// Whether there is a database that can be opened rather than made.
+    /// Whether there is a database.
     pub fn exists(path: &Path) -> bool {
         let filled = |name| fs::metadata(path.join(name)).is_ok_and(|file| file.len() > 0);
         filled(DATABASE) && filled("conf")
     }
 
-    /// Opens the database in `path`, or makes one in an empty directory. The caller holds the directory's lock.
+    /// Opens the database in `path`, or makes it in an empty directory. The caller holds the directory's lock.
     pub fn open(path: &Path, options: &Options) -> Result<Self, RowsOpenError> {
         remove_unfinished_snapshots(path)?;
         snapshot::remove_rest(path)?;
@@ -143,8 +143,8 @@ impl SledRows {
         self.disk.sync_data(&self.file, &path).map_err(failed).map_err(StoreError::caused_by)
     }
 
-    /// Blob files are never synced by sled. None should ever be there; if one is, it is made durable before the group
-    /// is.
+    /// sled never syncs blob files. There should be none. If there is one, it is synced before the group is
+    /// acknowledged.
     fn check_blobs(&self) -> Result<(), StoreError> {
         let blobs = self.path.join("blobs");
         let changed = fs::metadata(&blobs).and_then(|directory| directory.modified()).map_err(StoreError::caused_by)?;
@@ -202,7 +202,7 @@ impl Rows for SledRows {
     fn fill(&self, changes: &[&Change]) -> Result<(), StoreError> {
         let (batch, keys) = self.long.lock().split(changes);
         self.db.apply_batch(batch).map_err(StoreError::caused_by)?;
-        // As in a batch: later readers find no pages to split or merge.
+        // As after a batch: later readers then find no pages to split or merge.
         keys.iter().try_for_each(|key| self.stored(key).map(drop))
     }
 
@@ -237,8 +237,8 @@ pub(super) fn io_error<'a>(source: &'a (dyn Error + 'static)) -> Option<&'a io::
     }
 }
 
-/// sled's threads can outlive its last handle for a moment, and its lock on the file with them. Another process holds
-/// that lock only if somebody has removed the directory's.
+/// Opens sled, and retries while its file is locked: sled's threads can keep the lock for a moment after its last
+/// handle is gone. (Another process can hold the lock only if somebody has removed the directory's lock.)
 fn open_patiently(config: &sled::Config) -> Result<sled::Db, RowsOpenError> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
@@ -288,7 +288,7 @@ mod tests {
         assert!(rows.db.is_empty());
     }
 
-    /// What a start after a kill finds is what was written, also behind a snapshot that was made meanwhile.
+    /// A start after a kill finds everything that was written, also after the snapshot was made.
     #[test]
     fn a_snapshot_beside_the_open_database_is_good() {
         let directory = tempfile::tempdir().expect("a directory");

@@ -23,12 +23,12 @@ const PREFIX: &str = "snap.";
 /// sled's default.
 const SEGMENT: usize = 512 << 10;
 const HEADER: usize = 20;
-/// sled stores positions with these bits turned round, so that zeros are none.
+/// sled stores positions with these bits inverted, so that zeros are no position.
 const TURNED: i64 = i64::MAX;
-/// How long it may take.
+/// How long making a snapshot may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Makes a snapshot of an open database that nobody is writing to. Returns whether there is a newer one now.
+/// Makes a snapshot of an open database that nobody is writing to. Returns whether there is a newer snapshot.
 pub(super) fn advance(path: &Path, disk: &dyn Disk) -> io::Result<bool> {
     let Some((last, last_path)) = latest(path)? else { return Ok(false) };
     let beside = path.join(BESIDE);
@@ -37,7 +37,7 @@ pub(super) fn advance(path: &Path, disk: &dyn Disk) -> io::Result<bool> {
     fs::copy(path.join("conf"), beside.join("conf"))?;
     fs::copy(&last_path, beside.join(last_path.file_name().unwrap_or_default()))?;
     copy_segments(&path.join(DATABASE), &beside.join(DATABASE), last)?;
-    // Reading writes, too: the snapshot must not speak of segments that a power cut can take back.
+    // Reads can make sled write. The snapshot must not refer to segments that a power cut can undo.
     disk.sync_path(&path.join(DATABASE))?;
     open_and_fail(&beside);
     let made = latest(&beside)?.filter(|(position, _)| *position > last);
@@ -52,7 +52,7 @@ pub(super) fn advance(path: &Path, disk: &dyn Disk) -> io::Result<bool> {
     Ok(made.is_some())
 }
 
-/// Removes what was left by a process that ended meanwhile.
+/// Removes what an interrupted process has left.
 pub(super) fn remove_rest(path: &Path) -> io::Result<()> {
     remove(&path.join(BESIDE))
 }
@@ -64,7 +64,7 @@ fn remove(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// The newest snapshot, and the position in the log up to which it goes.
+/// The newest snapshot, and its position in the log.
 fn latest(path: &Path) -> io::Result<Option<(i64, PathBuf)>> {
     let mut found = None;
     for entry in path.read_dir()? {
@@ -76,7 +76,7 @@ fn latest(path: &Path) -> io::Result<Option<(i64, PathBuf)>> {
     Ok(found)
 }
 
-/// Copies the segments that have something after this position.
+/// Copies the segments with records after this position.
 fn copy_segments(from: &Path, to: &Path, after: i64) -> io::Result<()> {
     let (from, to) = (File::open(from)?, File::create(to)?);
     let length = from.metadata()?.len();
@@ -98,7 +98,7 @@ fn copy_segments(from: &Path, to: &Path, after: i64) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs on its own thread, because sled may do anything with a log that it cannot read.
+/// Runs sled on a thread of its own, because sled may hang on a log that it cannot read.
 fn open_and_fail(path: &Path) {
     let config = sled::Config::new().path(path).cache_capacity(1 << 20).mode(sled::Mode::LowSpace).flush_every_ms(None);
     let (ended, end) = mpsc::channel();

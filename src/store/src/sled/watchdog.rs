@@ -13,7 +13,7 @@ use std::{
 
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Counts up when a flush begins and when it ends: odd while one runs.
+/// Incremented when a flush begins and when it ends. It is odd while a flush runs.
 #[derive(Default)]
 pub(super) struct Progress(AtomicU64);
 
@@ -42,7 +42,7 @@ impl Watchdog {
                 let flush = progress.0.load(Ordering::Relaxed);
                 let lasts = flush % 2 == 1 && flush == last;
                 last = flush;
-                // The error is set: this call does not write, it wakes.
+                // The database's error is set, so this call only wakes the waiting threads.
                 if lasts && db.context.global_error().is_err() {
                     let _error = db.flush();
                 }
@@ -58,7 +58,7 @@ impl Drop for Watchdog {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // A watchdog that panicked has nothing to give back.
+            // The watchdog has no result, even if it panicked.
             let _outcome = thread.join();
         }
     }
