@@ -1,5 +1,5 @@
-//! The disk as the log needs it. The log does no other I/O, so that a test can lose unsynced data, tear writes, write
-//! short, or run out of room.
+//! The disk, as a trait. The log does all its I/O through it. So a test can lose unsynced data, tear writes, shorten
+//! writes, or fill the disk.
 
 use std::{
     fmt::Debug,
@@ -11,7 +11,7 @@ use std::{
 
 /// A file system.
 pub trait Disk: Debug + Send + Sync + 'static {
-    /// Makes a directory and the directories above it; without effect if it is there.
+    /// Makes a directory and its missing parents.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
     /// The names in a directory.
@@ -81,7 +81,7 @@ pub(crate) fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> i
     Ok(())
 }
 
-/// The operating system's.
+/// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 

@@ -33,14 +33,14 @@ pub enum WalError {
 }
 
 impl WalError {
-    /// Whether the disk has no room: nothing was written, and it may go on when there is some.
+    /// Whether the disk is full. Nothing was written, and it can be tried again when there is space.
     pub fn is_no_room(&self) -> bool {
         let Self::Io { source, .. } = self else { return false };
         matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
     }
 }
 
-/// Says what could not be done to which file.
+/// Makes the error of an operation on a file.
 pub(crate) fn at(doing: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> WalError {
     let path = path.to_owned();
     move |source| WalError::Io { doing, path, source }

@@ -19,8 +19,8 @@ const DIRECTORY: &str = "/journal";
 const SMALL: LogSizes = LogSizes { segment: 8 << 10, most: 1 << 20, ready: 1 };
 const SECTOR: usize = 512;
 
-/// Reads arbitrary bytes as a segment's header and as a record. A record that was written is read as it was, and a
-/// flipped bit is detected.
+/// Reads any bytes as a segment's header and as a record. A written record is read back, and a flipped bit in it is
+/// detected.
 ///
 /// # Panics
 /// If one of these does not hold.
@@ -50,7 +50,7 @@ fn payload(group: u64, length: u8) -> Vec<u8> {
     (0..usize::from(length) * 5).map(|at| (at as u64).wrapping_mul(group + 7) as u8).collect()
 }
 
-/// Where a group was written, header and payload.
+/// The place of a group in its file, with header and payload.
 struct Place {
     group: u64,
     path: PathBuf,
@@ -58,8 +58,8 @@ struct Place {
     bytes: Vec<u8>,
 }
 
-/// The first byte says how many groups there are, and one byte for each how long it is. Then one byte says how many of
-/// them are no longer needed. The rest damages the files.
+/// The input: the number of groups, the length of each group, the number of groups that are no longer needed (one byte
+/// each), and then the damage.
 struct Script<'a> {
     lengths: &'a [u8],
     after: u64,
@@ -96,7 +96,7 @@ impl<'a> Script<'a> {
         (disk, places)
     }
 
-    /// Five bytes each: a file; a bit and its place, or a sector that is copied over another one.
+    /// Each damage has five bytes: a file, and a flipped bit or a sector that is copied over another one.
     fn damage(&self, disk: &SimulatedDisk) {
         let paths = disk.files();
         for step in self.damage.chunks_exact(5).take(16) {
@@ -117,8 +117,8 @@ impl<'a> Script<'a> {
     }
 }
 
-/// A damaged log gives what was written, in order and without a gap, or an error. A whole group behind a damaged one is
-/// not passed over.
+/// A damaged log gives the written groups in order and without a gap, or an error. Recovery never ignores an intact
+/// group after a damaged one.
 ///
 /// # Panics
 /// If that does not hold.

@@ -18,13 +18,13 @@ pub(crate) const VERSION: u32 = 1;
 
 /// Bytes before the first record.
 pub const HEADER_BLOCK: u64 = 4096;
-/// Records begin at multiples of it: no two share a sector.
+/// Records begin at multiples of this, so that no two share a sector.
 pub const RECORD_ALIGNMENT: u64 = 512;
 /// Bytes before a payload.
 pub const RECORD_HEADER: usize = 32;
 /// Bytes of the largest payload.
 pub const LARGEST_PAYLOAD: u64 = 1 << 30;
-/// What names of segments end in.
+/// The suffix of the names of segments.
 pub const SEGMENT_SUFFIX: &str = ".segment";
 
 const SEGMENT_HEADER: usize = 44;
@@ -33,7 +33,7 @@ const SEGMENT_HEADER: usize = 44;
 pub(crate) struct SegmentHeader {
     pub log: u64,
     pub number: u64,
-    /// Of the whole file.
+    /// The length of the whole file.
     pub length: u64,
 }
 
@@ -83,7 +83,7 @@ impl SegmentHeader {
     }
 }
 
-/// Where the next record begins after a payload of this length at this offset.
+/// The offset of the next record after a payload of this length at this offset.
 pub(crate) fn end_of_record(offset: u64, payload: usize) -> u64 {
     offset + (RECORD_HEADER as u64 + payload as u64).next_multiple_of(RECORD_ALIGNMENT)
 }
@@ -95,7 +95,7 @@ fn header_sum(log: u64, header: &[u8]) -> u32 {
     sum.finalize()
 }
 
-/// Completes a record whose payload is in place behind [`RECORD_HEADER`] bytes, and fills it up with zeros.
+/// Writes the header of a record whose payload follows [`RECORD_HEADER`] bytes, and pads the record with zeros.
 pub(crate) fn seal_record(record: &mut Vec<u8>, log: u64, segment: u64, group: u64) {
     let (header, payload) = record.split_at_mut(RECORD_HEADER);
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
@@ -132,7 +132,7 @@ impl RecordHeader {
         })
     }
 
-    /// The payload behind this header, if it is what was written.
+    /// The payload after this header, if its checksum is right.
     pub fn payload<'a>(&self, record: &'a [u8]) -> Option<&'a [u8]> {
         let payload = record.get(RECORD_HEADER..RECORD_HEADER + self.length)?;
         (crc32fast::hash(payload) == self.sum).then_some(payload)

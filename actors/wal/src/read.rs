@@ -14,14 +14,14 @@ pub(crate) struct Record<'a> {
     pub group: u64,
     pub segment: u64,
     pub payload: &'a [u8],
-    /// Where the next record begins.
+    /// The offset of the next record.
     pub end: u64,
 }
 
 pub(crate) struct Content {
     bytes: Vec<u8>,
     log: u64,
-    /// Only records of this segment number count: others are left from an earlier use. None if all count.
+    /// Only records with this segment number count, because others are left from an earlier use. `None` if all count.
     segment: Option<u64>,
 }
 
@@ -35,13 +35,13 @@ impl Content {
         usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).unwrap_or_default()
     }
 
-    /// The header at this offset, if its checksum is right; its payload may be bad.
+    /// The header at this offset, if its checksum is right. The payload may be damaged.
     pub fn header(&self, offset: u64) -> Option<RecordHeader> {
         let header = RecordHeader::decode(self.from(offset), self.log)?;
         self.segment.is_none_or(|segment| segment == header.segment).then_some(header)
     }
 
-    /// The good record at this offset.
+    /// The record at this offset, if it is intact.
     pub fn record(&self, offset: u64) -> Option<Record<'_>> {
         let header = self.header(offset)?;
         let payload = header.payload(self.from(offset))?;
@@ -49,7 +49,7 @@ impl Content {
         Some(Record { offset, group, segment, payload, end: end_of_record(offset, payload.len()) })
     }
 
-    /// What is left of a damaged payload: the bytes between a header, good or bad, and the next record.
+    /// The rest of a damaged payload: the bytes between a header, intact or not, and the next record.
     pub fn suspect(&self, offset: u64, next: u64) -> &[u8] {
         let payload = self.from(offset + crate::layout::RECORD_HEADER as u64);
         let before_next = usize::try_from(next.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -57,15 +57,15 @@ impl Content {
         &payload[..length.min(before_next).min(payload.len())]
     }
 
-    /// The good records from this offset on, at any aligned offset.
+    /// All intact records from this offset on.
     pub fn search(&self, offset: u64) -> impl Iterator<Item = Record<'_>> {
         let first = offset.max(HEADER_BLOCK).next_multiple_of(RECORD_ALIGNMENT);
         (first..self.bytes.len() as u64).step_by(RECORD_ALIGNMENT as usize).filter_map(|offset| self.record(offset))
     }
 }
 
-/// Tells `take` the groups beyond `after` up to `upto`, in order, while the writer goes on. Groups up to `upto` are
-/// durable, so that nothing of them is being written.
+/// Passes the groups after `after` up to `upto` to `take`, in order, while the writer continues. The groups up to
+/// `upto` must be durable.
 pub(crate) fn groups(
     segments: &Segments,
     after: u64,
@@ -82,7 +82,7 @@ pub(crate) fn groups(
         for record in content.search(HEADER_BLOCK).filter(|record| (after + 1..=upto).contains(&record.group)) {
             match record.group {
                 group if group == expected => take(group, record.payload)?,
-                // A torn end of an earlier start, which a later segment repeats.
+                // The torn end of an earlier start. A later segment has a group of the same number.
                 group if group < expected => continue,
                 oldest => return Err(WalError::Missing { path: segment.path, needed: expected, oldest }),
             }

@@ -1,9 +1,9 @@
 //! Recovery: finds the segments in a directory and reads their groups in order.
 //!
-//! A group is written only when the group before it is durable. So a good record after a bad one proves that the bad
-//! one was acknowledged: the log is damaged. A bad record without a good one after it is the torn end of the log. The
-//! next start begins a new segment with the same group number. So only the group numbers show whether a group is
-//! missing.
+//! A group is written only when the previous group is durable. So an intact record after a bad one proves that the bad
+//! one was acknowledged: the log is damaged. A bad record without an intact one after it is the torn end of the log.
+//! After a torn end, the next start begins a new segment with the same group number. So only the group numbers show
+//! whether a group is missing.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,23 +28,23 @@ pub(crate) struct Slot {
     pub name: u64,
     pub file: Arc<dyn File>,
     pub length: u64,
-    /// None if the header is bad.
+    /// `None` if the header is bad.
     pub header: Option<SegmentHeader>,
-    /// The group of its first good record.
+    /// The group of its first intact record.
     pub first: Option<u64>,
-    /// The group of the last good record that was read so far.
+    /// The group of the last intact record so far.
     pub last: u64,
     /// The highest segment number that this file may have had.
     pub number: u64,
 }
 
 impl Slot {
-    /// The content of the file. Records that an earlier use of the file has left do not count.
+    /// The content of the file, without records of an earlier use of the file.
     pub(crate) fn content(&self, log: u64) -> Result<Content, WalError> {
         self.load(log, self.header.map(|header| header.number))
     }
 
-    /// The content of the file, with the records of every use.
+    /// The content of the file, with the records of all uses.
     pub(crate) fn content_of_all_uses(&self, log: u64) -> Result<Content, WalError> {
         self.load(log, None)
     }
@@ -77,7 +77,7 @@ fn slot(disk: &dyn Disk, path: PathBuf, name: u64, log: u64) -> Result<Slot, Wal
     Ok(Slot { path, name, file, length, header, first, last: 0, number })
 }
 
-/// The group of the first good record. A torn record does not count: a later segment has a group of the same number.
+/// The group of the first intact record. A torn record does not count: a later segment has a group of the same number.
 fn first_group(file: &dyn File, log: u64, header: Option<SegmentHeader>) -> std::io::Result<Option<u64>> {
     let Some(header) = header else { return Ok(None) };
     let beginning = read_all(file, HEADER_BLOCK, RECORD_HEADER)?;
@@ -92,13 +92,13 @@ fn first_group(file: &dyn File, log: u64, header: Option<SegmentHeader>) -> std:
     Ok(content.search(HEADER_BLOCK).next().map(|record| record.group))
 }
 
-/// Restores the bad headers of slots that have groups beyond `after`: each record names its segment. Returns the paths
-/// of these slots.
+/// Restores bad headers of slots that have groups after `after`. Each record has its segment's number. Returns the
+/// paths of these slots.
 pub(crate) fn restore_headers(slots: &mut [Slot], log: u64, after: u64) -> Result<Vec<PathBuf>, WalError> {
     let mut restored = Vec::new();
     for slot in slots.iter_mut().filter(|slot| slot.header.is_none()) {
         let content = slot.content_of_all_uses(log)?;
-        // An earlier use of the file has left lower groups only.
+        // Records of an earlier use have lower group numbers.
         let Some(latest) = content.search(HEADER_BLOCK).max_by_key(|record| record.group) else { continue };
         let number = latest.segment;
         slot.number = number;
@@ -112,8 +112,8 @@ pub(crate) fn restore_headers(slots: &mut [Slot], log: u64, after: u64) -> Resul
     Ok(restored)
 }
 
-/// Visits the groups beyond `after` in order, and returns the number of the last one. `slots` are sorted by their first
-/// group, which each of them has. `empty` slots have no group.
+/// Visits the groups after `after` in order, and returns the number of the last one. `slots` are sorted by their first
+/// group. `empty` slots have no group.
 pub(crate) fn walk(
     slots: &mut [Slot],
     empty: &[Slot],
@@ -145,16 +145,17 @@ pub(crate) fn walk(
             expected = first;
         }
         end = walk_segment(slot, log, after, &mut expected, &mut visit)?;
-        // A killed process may have left groups only in the kernel's cache. Once they are visible they must be durable.
+        // A killed process may have left groups in the kernel's cache only. They must be durable before anybody sees
+        // them.
         slot.file.sync_data().map_err(at("sync", &slot.path))?;
         slots[index].last = expected - 1;
     }
     Ok((expected - 1).max(after))
 }
 
-/// The place of a group that is missing before a segment: the segment's beginning, if there is no good record; the end
-/// of the segment before, or a segment without a good group, if there is a bad record. None if a whole segment is
-/// missing or was reused.
+/// The place of a group that is missing before a segment. It is where a bad record is: at the end of the previous
+/// segment, in a segment without an intact group, or at the beginning of this one. `None` if a whole segment is missing
+/// or was reused.
 pub(crate) fn missing_between(
     slot: &Slot,
     empty: &[Slot],
@@ -177,7 +178,7 @@ pub(crate) fn missing_between(
     Ok(None)
 }
 
-/// Visits the groups of one segment. Returns where the last one ends.
+/// Visits the groups of one segment. Returns the offset after the last one.
 fn walk_segment(
     slot: &Slot,
     log: u64,
@@ -198,7 +199,7 @@ fn walk_segment(
         }
         match content.search(offset).find(|record| record.group >= *expected) {
             None => return Ok(offset),
-            // Only groups that are no longer needed are damaged.
+            // The damaged groups are no longer needed.
             Some(good) if good.group <= after + 1 || good.group == *expected => {
                 *expected = good.group;
                 offset = good.offset;

@@ -1,4 +1,4 @@
-//! The files of a log: which are full, which are ready, which can be used again.
+//! The segments of a log: full ones, the active one, ready ones, and files for reuse.
 
 use std::{
     collections::VecDeque,
@@ -16,14 +16,14 @@ use crate::{
     recover::{Slot, UNFINISHED},
 };
 
-/// Sizes, in bytes.
+/// The sizes of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSizes {
     /// Bytes of a segment. A larger group gets a segment of its own.
     pub segment: u64,
-    /// Of all segments.
+    /// Bytes of all segments.
     pub most: u64,
-    /// Segments that are kept ready.
+    /// The number of segments that are kept ready.
     pub ready: usize,
 }
 
@@ -33,14 +33,14 @@ impl Default for LogSizes {
     }
 }
 
-/// What a log takes up.
+/// The disk usage of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Files, with groups or without.
+    /// The number of files, with groups or without.
     pub segments: usize,
     /// The size of all files.
     pub bytes: u64,
-    /// Segments with groups.
+    /// The number of segments with groups.
     pub used: usize,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Full {
     pub last: u64,
 }
 
-/// A file without a meaning.
+/// A file without needed groups.
 #[derive(Debug)]
 struct Free {
     path: PathBuf,
@@ -76,7 +76,7 @@ struct SegmentLists {
     full: VecDeque<Full>,
     ready: VecDeque<Ready>,
     free: Vec<Free>,
-    /// The writer's.
+    /// The segment of the writer.
     active: Option<Ready>,
     /// The last group in a backup. Later groups are kept for the next backup while there is room.
     kept_beyond: Option<u64>,
@@ -84,9 +84,9 @@ struct SegmentLists {
     retired: u64,
     next_number: u64,
     next_name: u64,
-    /// Of all files, those that are being made included.
+    /// Bytes of all files, including files that are being made.
     bytes: u64,
-    /// Files that are not needed any more are removed.
+    /// Files without needed groups are removed instead of reused.
     removes_unused: bool,
 }
 
@@ -112,15 +112,15 @@ impl Segments {
                     let segment = Ready { path, name, file, number: header.number, length };
                     state.full.push_back(Full { segment, last });
                 }
-                // Also one that was ready: it may hold a torn group, and nothing is written over that under the same
-                // number.
+                // A segment that was ready is not used either: it may contain a torn group, which must not be
+                // overwritten under the same number.
                 None => state.free.push(Free { path, name, file, length }),
             }
         }
         Self { disk, directory: directory.to_owned(), log, config, state: Mutex::new(state) }
     }
 
-    /// A segment for the next records, with room for one of so many bytes.
+    /// Takes a segment for the next records, with room for a record of this many bytes.
     pub fn take(&self, record: u64) -> Result<Ready, WalError> {
         let needed = HEADER_BLOCK + record.next_multiple_of(RECORD_ALIGNMENT);
         let found = {
@@ -134,7 +134,7 @@ impl Segments {
         }
     }
 
-    /// The writer goes on to this segment from another one, with its last group.
+    /// The writer moves to this segment from another one, whose last group is given.
     pub fn go_on(&self, to: &Ready, from: Option<(Ready, Option<u64>)>) {
         let mut state = self.state.lock();
         state.active = Some(to.clone());
@@ -145,7 +145,7 @@ impl Segments {
         }
     }
 
-    /// The writer leaves a segment, without another one yet.
+    /// The writer leaves its segment, and has no other one yet.
     pub fn leave(&self, segment: Ready, last: Option<u64>) {
         let mut state = self.state.lock();
         state.active = None;
@@ -160,7 +160,7 @@ impl Segments {
         state.retired = state.retired.max(upto);
     }
 
-    /// The segments that may hold groups beyond this one, in their order.
+    /// The segments that may have groups after this one, in order.
     pub fn beyond(&self, group: u64) -> Vec<Ready> {
         let state = self.state.lock();
         let full = state.full.iter().filter(|full| full.last > group).map(|full| &full.segment);
@@ -179,7 +179,7 @@ impl Segments {
         self.state.lock().kept_beyond = group;
     }
 
-    /// Keeps segments ready, so that the writer need not wait for one.
+    /// Prepares segments, so that the writer need not wait for one.
     pub fn prepare(&self) -> Result<(), WalError> {
         while self.state.lock().ready.len() < self.config.ready {
             let ready = self.make(self.config.segment)?;
@@ -188,13 +188,13 @@ impl Segments {
         Ok(())
     }
 
-    /// The groups up to this one are not needed any more.
+    /// Drops the groups up to this one, which are no longer needed.
     pub fn forget(&self, upto: u64) -> Result<(), WalError> {
         let surplus = {
             let mut state = self.state.lock();
             let kept_beyond = state.kept_beyond.unwrap_or(u64::MAX);
             let mut used = state.bytes - state.free.iter().map(|free| free.length).sum::<u64>();
-            // What is kept for others must not keep the writer from writing: the oldest goes first.
+            // Groups for a backup must not block the writer: the oldest are dropped first.
             let kept_beyond = kept_beyond.max(state.retired);
             let may_go = |full: &Full, used| full.last <= kept_beyond || used > self.config.most / 2;
             while state.full.front().is_some_and(|full| full.last <= upto && may_go(full, used)) {
@@ -203,7 +203,7 @@ impl Segments {
                 state.free.push(full.segment.into_free());
             }
             let usual = |free: &Free| free.length == self.config.segment;
-            // As many as the writer needed just now are kept ready to be used again.
+            // Keeps as many files for reuse as the writer has just filled.
             let used_again = || state.full.iter().filter(|full| full.last > upto).count() + 2;
             let needed = if state.removes_unused { 0 } else { used_again() };
             let (mut keep, mut surplus): (Vec<_>, Vec<_>) = state.free.drain(..).partition(usual);
@@ -260,7 +260,7 @@ impl Segments {
         state.ready.is_empty() && state.free.is_empty() && !may_grow
     }
 
-    /// A segment of this length: an old file with a new header, or a new file of zeros.
+    /// Makes a segment of this length: an old file with a new header, or a new file of zeros.
     fn make(&self, length: u64) -> Result<Ready, WalError> {
         let (number, free) = {
             let mut state = self.state.lock();
@@ -303,7 +303,8 @@ impl Segments {
         let unfinished = self.directory.join(format!("{name:08}{UNFINISHED}"));
         let header = SegmentHeader { log: self.log, number, length };
         let fill = |file: &dyn File| {
-            // Written, not only reserved: writing to it later changes no length and no extent.
+            // The zeros are written, not only reserved. So later writes change neither the length nor the extents of
+            // the file.
             let zeros = vec![0; ZEROS.min(length as usize)];
             let mut offset = 0;
             while offset < length {
@@ -322,7 +323,7 @@ impl Segments {
             self.disk.open(&path)
         };
         let file = make().map_err(|error| {
-            // The error that made it useless is the one to tell; a rest is removed at the next start.
+            // The first error is returned. If the file cannot be removed, the next start removes it.
             let _removed = self.disk.remove(&unfinished);
             at("make", &path)(error)
         })?;
@@ -337,29 +338,29 @@ impl Ready {
     }
 }
 
-/// The upkeep of a log's files, for another thread than the writer's.
+/// Maintains a log's files, on another thread than the writer's.
 #[derive(Clone, Debug)]
 pub struct Keeper(pub(crate) Arc<Segments>);
 
 impl Keeper {
-    /// Keeps segments ready, so that the writer need not wait for one.
+    /// Prepares segments, so that the writer need not wait for one.
     ///
     /// # Errors
-    /// If the disk has no room, or the log must not grow: the writer finds that out for itself.
+    /// If the disk is full, or the log has reached its limit. The writer then gets the same error.
     pub fn prepare(&self) -> Result<(), WalError> {
         self.0.prepare()
     }
 
-    /// The groups up to this one are not needed any more: their segments are used again.
+    /// Drops the groups up to this one, which are no longer needed. Their segments are used again.
     ///
     /// # Errors
-    /// If a file that is not needed cannot be removed.
+    /// If a file cannot be removed.
     pub fn forget(&self, upto: u64) -> Result<(), WalError> {
         self.0.forget(upto)
     }
 
     /// Keeps the segments with groups after this one, so that a backup can copy them. The oldest go when the log takes
-    /// up more than half of [`Config::most`](crate::Config::most). `None` keeps nothing.
+    /// up more than half of [`LogSizes::most`](crate::Config::most). `None` keeps nothing.
     pub fn keep_beyond(&self, group: Option<u64>) {
         self.0.keep_beyond(group);
     }
@@ -369,10 +370,10 @@ impl Keeper {
         self.0.retire(upto);
     }
 
-    /// Tells `take` the groups beyond `after` up to `upto`, in order. Those up to `upto` must be durable.
+    /// Passes the groups after `after` up to `upto` to `take`, in order. The groups up to `upto` must be durable.
     ///
     /// # Errors
-    /// [`WalError::Missing`] if one of them is not there or cannot be read, and what `take` returns.
+    /// [`WalError::Missing`] if one of them is missing or cannot be read, and the errors of `take`.
     pub fn read(
         &self,
         after: u64,
@@ -382,12 +383,12 @@ impl Keeper {
         read::groups(&self.0, after, upto, take)
     }
 
-    /// Whether the writer has left a segment that has groups beyond this one, which may be forgotten soon.
+    /// Whether groups after this one may be dropped soon: they are in a segment that the writer has left.
     pub fn has_left(&self, group: u64) -> bool {
         self.0.has_left(group)
     }
 
-    /// Whether a complete file is kept with groups up to this one alone.
+    /// Whether there is a full segment that has only groups up to this one.
     pub fn keeps_upto(&self, group: u64) -> bool {
         self.0.keeps_upto(group)
     }
@@ -405,12 +406,12 @@ impl Keeper {
         self.0.remove_unused()
     }
 
-    /// What the log takes up at present.
+    /// The present disk usage of the log.
     pub fn usage(&self) -> Usage {
         self.0.usage()
     }
 
-    /// Whether the writer will soon have no segment to go on with, unless groups are forgotten.
+    /// Whether the writer will soon lack a segment, unless groups are dropped.
     pub fn is_tight(&self) -> bool {
         self.0.is_tight()
     }

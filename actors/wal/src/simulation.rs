@@ -1,6 +1,5 @@
-//! A disk in memory. It can lose power: then it keeps what was synced, and of what was not any sectors in any order,
-//! torn ones as well, with the old length or the new one. It can write short, run out of room, fail, and lie about
-//! syncs.
+//! A disk in memory. After a power cut it has everything that was synced. Of unsynced writes it has any sectors,
+//! complete or torn, and the old length or the new one. It can also shorten writes, be full, fail, and ignore syncs.
 
 use std::{
     collections::BTreeMap,
@@ -16,16 +15,16 @@ use crate::disk::{Disk, File};
 
 const SECTOR: usize = 512;
 
-/// What goes wrong.
+/// The faults of the disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
-    /// Writes do a part of what they are asked for.
+    /// Writes write only a part of the bytes.
     pub short_writes: bool,
-    /// Syncs say that all is well and do nothing.
+    /// Syncs succeed without an effect.
     pub lying_syncs: bool,
-    /// So many more writes and syncs succeed; then all fail.
+    /// The number of writes and syncs that still succeed. After that all fail.
     pub operations: Option<u64>,
-    /// So many bytes fit on the disk.
+    /// The size of the disk in bytes.
     pub capacity: Option<u64>,
 }
 
@@ -33,7 +32,7 @@ pub struct Faults {
 struct Inode {
     content: Vec<u8>,
     durable: Vec<u8>,
-    /// Since the last sync.
+    /// Writes since the last sync.
     writes: Vec<(usize, Vec<u8>)>,
 }
 
@@ -50,16 +49,16 @@ struct State {
     inodes: BTreeMap<u64, Inode>,
     names: BTreeMap<PathBuf, u64>,
     durable_names: BTreeMap<PathBuf, u64>,
-    /// Since the last sync of a directory.
+    /// Changes of names since the last sync of the directory.
     naming: Vec<Naming>,
 }
 
-/// Clones are the same disk.
+/// A disk in memory. Clones share it.
 #[derive(Clone, Debug)]
 pub struct SimulatedDisk(Arc<Mutex<State>>);
 
 impl SimulatedDisk {
-    /// An empty disk without faults. The seed decides what the faults hit.
+    /// An empty disk without faults. The seed decides which operations the faults affect.
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
             random: StdRng::seed_from_u64(seed),
@@ -71,12 +70,12 @@ impl SimulatedDisk {
         })))
     }
 
-    /// Faults from now on.
+    /// Sets the faults from now on.
     pub fn set(&self, faults: Faults) {
         self.0.lock().faults = faults;
     }
 
-    /// Another disk: what this one may hold if the power goes now.
+    /// A copy of the disk after a power cut at this moment.
     pub fn cut_power(&self, seed: u64) -> Self {
         let state = self.0.lock();
         let mut random = StdRng::seed_from_u64(seed);
@@ -91,12 +90,12 @@ impl SimulatedDisk {
         disk
     }
 
-    /// Counts one operation of somebody else on the same disk.
+    /// Counts one operation that is not the log's.
     pub fn operate(&self) -> io::Result<()> {
         self.0.lock().operate()
     }
 
-    /// A disk that holds what this one holds, as after the end of a process.
+    /// A copy of the disk, as the next process finds it.
     pub fn survive(&self, seed: u64) -> Self {
         let state = self.0.lock();
         let disk = Self::new(seed);
@@ -107,18 +106,18 @@ impl SimulatedDisk {
         disk
     }
 
-    /// The files there are.
+    /// The paths of all files.
     pub fn files(&self) -> Vec<PathBuf> {
         self.0.lock().names.keys().cloned().collect()
     }
 
-    /// What a reader sees in the file, durable or not; empty if there is no file.
+    /// The content of a file as a reader sees it, durable or not. Empty if there is no file.
     pub fn content(&self, path: &Path) -> Vec<u8> {
         let state = self.0.lock();
         state.names.get(path).map(|number| state.inodes[number].content.clone()).unwrap_or_default()
     }
 
-    /// Flips one bit of what a file holds.
+    /// Flips one bit of a file.
     pub fn flip(&self, path: &Path, bit: usize) {
         let mut state = self.0.lock();
         let number = state.names[path];

@@ -12,16 +12,16 @@ use crate::{
     recover::{self, Slot},
 };
 
-/// A place whose content is not what was written.
+/// A damaged place in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadPlace {
     /// The segment's file.
     pub path: PathBuf,
     /// The offset in the file, in bytes.
     pub offset: u64,
-    /// What was written there.
+    /// What is damaged.
     pub what: BadPart,
-    /// What is left of the group.
+    /// The rest of the group.
     pub payload: Option<Vec<u8>>,
 }
 
@@ -30,12 +30,12 @@ pub struct BadPlace {
 pub enum BadPart {
     /// A segment's header.
     Header,
-    /// A group with good ones behind it.
+    /// A group with intact groups after it.
     Group(u64),
 }
 
 impl BadPlace {
-    /// Whether a group beyond this one is damaged.
+    /// Whether a group after this one is damaged.
     pub fn is_beyond(&self, group: u64) -> bool {
         matches!(self.what, BadPart::Group(bad) if bad > group)
     }
@@ -51,16 +51,16 @@ impl fmt::Display for BadPlace {
     }
 }
 
-/// What a log holds.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Files, with groups or without.
+    /// The number of files, with groups or without.
     pub segments: usize,
-    /// The number of good groups.
+    /// The number of intact groups.
     pub groups: u64,
-    /// The number of the first good group; none if there is no group.
+    /// The first intact group. `None` without a group.
     pub first: Option<u64>,
-    /// The number of the last good group.
+    /// The last intact group.
     pub last: Option<u64>,
     /// Empty if every acknowledged group can be read.
     pub bad: Vec<BadPlace>,
@@ -68,11 +68,11 @@ pub struct Report {
     pub torn: Option<(PathBuf, u64)>,
 }
 
-/// Verifies all groups of the log in a directory. A bad header is reported only if its segment has groups beyond
-/// `after`. Otherwise the file was being prepared for another use.
+/// Verifies all groups of the log in a directory. A bad header is reported only if its segment has groups after
+/// `after`. Otherwise the file was being prepared for reuse.
 ///
 /// # Errors
-/// If the files cannot be read, or are not of this log.
+/// If the files cannot be read, or belong to another log.
 pub fn verify(disk: &dyn Disk, directory: &Path, log: u64, after: u64) -> Result<Report, WalError> {
     salvage(disk, directory, log, after, &mut |_, _| {})
 }
@@ -117,7 +117,7 @@ pub fn salvage(
     Ok(report)
 }
 
-/// Passes the good groups of a segment to `take` and reports the bad ones. Returns where the last one ends.
+/// Passes the intact groups of a segment to `take` and reports the damaged ones. Returns the offset after the last one.
 fn verify_segment(
     slot: &Slot,
     log: u64,

@@ -1,4 +1,4 @@
-//! The log's one writer.
+//! The writer of a log.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,12 +13,12 @@ use crate::{
     segments::{Keeper, LogSizes, Ready, Segments},
 };
 
-/// What [`Wal::open`] found.
+/// The result of the recovery by [`Wal::open`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovery {
     /// The last group in the log.
     pub last: u64,
-    /// Segments whose header was bad and could be told from their records.
+    /// Segments whose bad header was restored from their records.
     pub restored: Vec<PathBuf>,
 }
 
@@ -33,17 +33,17 @@ pub struct Wal {
 
 struct Active {
     segment: Ready,
-    /// Where the next record begins.
+    /// The offset of the next record.
     end: u64,
     last: Option<u64>,
 }
 
 impl Wal {
-    /// Opens the log in an existing directory, which may be empty. `log` is the same for the life of a log, and is
-    /// another one for any other. `replay` is told the groups beyond `after`, in order.
+    /// Opens the log in an existing directory, which may be empty. `log` is the id of the log, which never changes.
+    /// `replay` gets the groups after `after`, in order.
     ///
     /// # Errors
-    /// If a group beyond `after` cannot be read although it was acknowledged, or the files cannot be used at all.
+    /// If an acknowledged group after `after` cannot be read, or the files cannot be used at all.
     pub fn open(
         disk: Arc<dyn Disk>,
         directory: &Path,
@@ -77,15 +77,15 @@ impl Wal {
         self.active.as_ref().map(|active| active.segment.number)
     }
 
-    /// A handle by which another thread frees segments, while this one writes.
+    /// A handle with which another thread maintains the segments, while this one writes.
     pub fn keeper(&self) -> Keeper {
         Keeper(self.segments.clone())
     }
 
-    /// Makes sure that a group of so many bytes can be appended without more room on the disk.
+    /// Reserves space, so that a group of this many bytes can be appended.
     ///
     /// # Errors
-    /// If there is no room on the disk, or not for this log ([`WalError::Full`]). It can be tried again.
+    /// If the disk is full, or the log has reached its limit ([`WalError::Full`]). It can be tried again.
     pub fn reserve(&mut self, payload: usize) -> Result<(), WalError> {
         if payload as u64 > LARGEST_PAYLOAD {
             return Err(WalError::TooLarge { bytes: payload as u64 });
@@ -100,24 +100,24 @@ impl Wal {
         Ok(())
     }
 
-    /// Goes on in another segment with the next group. So no segment holds groups from before and from after.
+    /// Writes the next group into another segment, so that no segment has both earlier and later groups.
     pub fn leave_segment(&mut self) {
         if let Some(Active { segment, last, .. }) = self.active.take() {
             self.segments.leave(segment, last);
         }
     }
 
-    /// Begins a group: its bytes go behind those that are there.
+    /// Begins a group. The caller appends its bytes to the returned buffer.
     pub fn begin(&mut self) -> &mut Vec<u8> {
         self.record.clear();
         self.record.resize(RECORD_HEADER, 0);
         &mut self.record
     }
 
-    /// Writes the group begun, and returns its number when it is durable.
+    /// Writes the group that was begun, and returns its number when it is durable.
     ///
     /// # Errors
-    /// After an error of the disk it is not known whether the group is there: nothing may be appended any more.
+    /// After an error of the disk it is unknown whether the group was written. Nothing may be appended any more.
     pub fn append(&mut self) -> Result<u64, WalError> {
         self.reserve(self.record.len().saturating_sub(RECORD_HEADER))?;
         let Some(active) = &mut self.active else { return Err(WalError::Full { bytes: 0 }) };
@@ -131,10 +131,10 @@ impl Wal {
         Ok(group)
     }
 
-    /// Whether the file that is being written is still where the next start looks for it.
+    /// Checks whether the active segment is still where the next start looks for it.
     ///
     /// # Errors
-    /// If it is not.
+    /// If it is not there.
     pub fn check_in_place(&self) -> Result<(), WalError> {
         let Some(Active { segment, .. }) = &self.active else { return Ok(()) };
         segment.file.check_in_place().map_err(at("find", &segment.path))
