@@ -16,7 +16,8 @@ fn comes_back<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     Some(read)
 }
 
-/// Any bytes as each kind of row. A row that can be read comes back as it was. A session takes its own snapshot.
+/// Reads any bytes as each kind of row. A row that can be read comes back as it was, and a session can be written as a
+/// snapshot.
 ///
 /// # Panics
 /// If that does not hold.

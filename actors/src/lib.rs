@@ -14,7 +14,7 @@
 //!
 //! use tandem_actors::{
 //!     Arbiters, Coordinator,
-//!     domain::{Caller, CreateSession, Query, Settings, command::CreateSessionRequest, routing::WhenAbsent},
+//!     domain::{Caller, CreateSession, Query, DomainSettings, command::CreateSessionRequest, routing::WhenAbsent},
 //!     journal::{self, Journal},
 //!     session::{DeliverySettings, ResidencySettings, RetentionSettings, SessionDeps},
 //!     supervisor::SupervisionLimits,
@@ -33,7 +33,7 @@
 //!         realtime: Arc::new(RecordingRealtime::with_nobody_present()),
 //!         devices: Arc::new(UsersWithDevices::default()),
 //!         push: OnceLock::new(),
-//!         domain: Settings::default(),
+//!         domain: DomainSettings::default(),
 //!         delivery: DeliverySettings {
 //!             when_absent: WhenAbsent::Push,
 //!             leave_grace: Duration::from_secs(30),

@@ -37,7 +37,7 @@ pub struct CommandReply {
     pub replayed: bool,
 }
 
-/// Why there is no answer.
+/// Why a request is refused.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refusal {
     /// The domain rejects the command.
@@ -47,7 +47,7 @@ pub enum Refusal {
     /// a retry with the same idempotency key is safe either way.
     #[error("unavailable: {reason}")]
     Unavailable {
-        /// What is wrong, in words.
+        /// The problem, in words.
         reason: String,
         /// When to try again.
         retry_after: Duration,
@@ -198,7 +198,7 @@ pub(crate) enum SessionMessage {
     WhoIsPresent {
         reply: oneshot::Sender<Vec<PartnerPresence>>,
     },
-    /// Answered by every actor that has been loaded.
+    /// Any loaded actor answers it.
     Ping {
         reply: ReplyTo<()>,
     },

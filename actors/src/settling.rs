@@ -11,7 +11,7 @@ const TOLERANCE: Duration = Duration::from_secs(120);
 /// Longer steps are not counted in full: the process was suspended.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
 
-/// Follows a wall clock by a monotonic one.
+/// A clock that follows the wall clock with the help of a monotonic clock.
 #[derive(Debug)]
 pub struct SettledClock {
     /// The settled time.

@@ -1,4 +1,4 @@
-//! Which events the log can do without: later events have written again everything that they wrote. A log without them
+//! Finds superseded events: later events have written everything again that they wrote. A log without superseded events
 //! gives the same state. See [`Kept`].
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::{
     side::Side,
 };
 
-/// What an event has written.
+/// A part of the state, or a time, that an event has written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Written {
@@ -19,15 +19,15 @@ enum Written {
     Changed,
     /// When the view of this member last changed.
     ChangedFor(Side),
-    /// What this member did last.
+    /// The time of this member's last deed.
     LastDeed(Side),
     Part(Side, Part),
 }
 
-/// The events that can be superseded, and those that are.
+/// The events that can be superseded, and the superseded ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct History {
-    /// Each event that can be superseded, with what it was the last one to write.
+    /// Each event that can be superseded, with the parts that it was the last one to write.
     last: Vec<(Seq, Vec<Written>)>,
     /// Superseded events that may still be in the log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,7 +49,7 @@ impl History {
 
     /// Takes note of the next event. `author` is the side of its author, if the author is a member.
     pub(crate) fn note(&mut self, event: &Event, consequences: &Consequences<'_>, author: Option<Side>) {
-        // The event depends on what these parts were, for either side: the events that wrote them stay.
+        // The event depends on these parts of either side, so the events that wrote them stay.
         let is_read =
             |written: &Written| matches!(written, Written::Part(_, part) if consequences.reads.contains(part));
         self.last.retain(|(_, parts)| !parts.iter().any(is_read));

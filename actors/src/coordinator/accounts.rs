@@ -46,7 +46,7 @@ impl Coordinator {
         let user = caller.id.clone();
         self.in_every_session(caller, &Command::EraseAccount, &AccountWork { erase: true, ..AccountWork::default() })
             .await?;
-        // Each page is read from the beginning, so that answers that are stored in the meantime are found, too.
+        // Each page is read from the beginning, so that newly stored answers are found, too.
         while let Some(page) = pages(self.store(), keys::idempotent_answers_of(&user)).next() {
             self.write(page?.into_iter().flat_map(|(key, row)| idempotency::deletion(key, &row)).collect()).await?;
         }
@@ -67,7 +67,7 @@ impl Coordinator {
         Ok(all)
     }
 
-    /// The same, a page at a time.
+    /// The same, page by page.
     fn session_pages(&self, user: &UserId) -> impl Iterator<Item = Result<Vec<SessionId>, StoreError>> {
         let prefix = keys::memberships(user);
         pages(self.store(), prefix.clone()).map(move |page| {
@@ -106,7 +106,7 @@ impl Coordinator {
         }
     }
 
-    /// Stores what the session has to do later. An erasure hides the session from the user at once.
+    /// Stores the account work for the session. An erasure hides the session from the user at once.
     async fn postpone(&self, session: &SessionId, user: &UserId, work: &AccountWork) -> Result<(), Refusal> {
         let key = keys::account_work(session, user);
         let waits: Option<AccountWork> = self.store().get(&key)?.map(|row| records::decode(&row)).transpose()?;
@@ -122,7 +122,7 @@ impl Coordinator {
         written
     }
 
-    /// Reminds sessions of the account work that waits for them, a page of them. Returns where the next page begins.
+    /// Reminds a page of sessions of their waiting account work. Returns the start of the next page.
     pub(super) fn remind_of_account_work(&self, after: Option<&Key>) -> Result<Option<Key>, StoreError> {
         let mut rows = self.store().scan(&keys::all_account_work(), after, Direction::Forward, PAGE)?;
         let sessions: BTreeSet<_> = rows.iter().filter_map(|(key, _)| keys::session_of_account_work(key)).collect();

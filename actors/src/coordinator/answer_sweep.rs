@@ -1,5 +1,4 @@
-//! Deletes stored answers that have been kept long enough. An index by time finds them, so that a step costs only what
-//! it deletes.
+//! Deletes expired answers. An index by time finds them, so that a step reads only the rows that it deletes.
 
 use std::time::Duration;
 
@@ -49,7 +48,7 @@ impl Coordinator {
                 Some((at, _)) if now.since(at) < self.deps.retention.answers => break,
                 Some((at, answer)) => {
                     changes.push(Change::Delete(key));
-                    // Under the same key there may be a newer answer.
+                    // There may be a newer answer under the same key.
                     if self.stored_at(&answer)? == Some(at) {
                         changes.push(Change::Delete(answer));
                     }

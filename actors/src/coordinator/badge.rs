@@ -14,18 +14,18 @@ use crate::{
     rows::keys,
 };
 
-/// How many sessions are counted at most, the newest change first.
+/// At most this many sessions are counted, the newest change first.
 const MOST: usize = 50;
 
 /// The shown statuses of the sessions that are counted.
 const COUNTED: [SessionStatus; 3] = [SessionStatus::Invited, SessionStatus::Active, SessionStatus::Waiting];
 
-/// One for each session that holds something unseen
+/// The number of sessions with unseen events.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Badge {
     count: u32,
-    /// By the session's id, also those with 0. The newest 50.
+    /// The count of each session by its id, also if it is 0. The newest 50 sessions.
     #[schema(value_type = BTreeMap<String, u32>)]
     by_session: BTreeMap<SessionId, u32>,
 }

@@ -19,16 +19,16 @@ use crate::{
 };
 
 const TICK: Duration = Duration::from_secs(1);
-/// The store begins after this part of the time that was promised. It needs the rest if it is large.
+/// The rewrite begins after this part of the promised time. A large store needs the rest for the rewrite.
 const PART: u32 = 4;
-/// Between two lines of the log that it takes too long.
+/// The pause between two log lines that say that it takes too long.
 const TELL_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// What the store does at present.
+/// The rewrite that the store is doing.
 struct UnderWay {
-    /// The number that the store has given it.
+    /// The store's number for the rewrite.
     upto: u64,
-    /// The notes of the erasures.
+    /// The notes of the erasures that it serves.
     notes: Vec<Key>,
     began: Instant,
 }
@@ -70,7 +70,7 @@ impl Coordinator {
             None if oldest.is_some() && age >= within / PART => forgetting.under_way = self.begin_to_forget()?,
             None => {}
             Some(UnderWay { upto, .. }) if self.store().forgotten() < *upto => {
-                // The files are rewritten with the commits that follow. There may be no others.
+                // The files are rewritten with later commits, so an empty commit is made in case there are no others.
                 self.deps.journal.write(vec![Change::Put(keys::meta("forgetting"), Bytes::new())]).await?;
             }
             Some(_) => {

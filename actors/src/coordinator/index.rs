@@ -18,7 +18,7 @@ use crate::{
     stored,
 };
 
-/// Raise it when the meaning of an index row changes. The next start then rebuilds all index rows.
+/// The version of the index rows. Raise it when their meaning changes: the next start then rebuilds them.
 const VERSION: u8 = 1;
 
 impl Coordinator {

@@ -167,7 +167,7 @@ impl Coordinator {
         let has_more = page.len() > filter.limit;
         page.truncate(filter.limit);
         let cursor = page.last().filter(|_| has_more).map(|(position, _)| cursor(position));
-        // All at once, so that slow sessions delay the page only once.
+        // All sessions at the same time, so that slow ones delay the page only once.
         let summaries = page.iter().map(|((_, session), status)| self.summary(session, user, *status));
         let mut items: Vec<Box<RawValue>> = Vec::new();
         for summary in try_join_all(summaries).await?.into_iter().flatten() {

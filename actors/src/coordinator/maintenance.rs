@@ -15,7 +15,7 @@ use crate::{
 };
 
 const TICK: Duration = Duration::from_secs(1);
-/// The next start believes a clock that is not much later than the stored time.
+/// How often the settled time is stored. The next start accepts a clock that is not much later than the stored time.
 const STORE_TIME_EVERY: Duration = Duration::from_secs(60);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 

@@ -22,12 +22,12 @@ use crate::{
 /// How long an awake session may take to say who is present.
 const PRESENCE_WITHIN: Duration = Duration::from_millis(300);
 
-/// What the operator sees of a session.
+/// A session, as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionOverview {
     /// The session's durable state.
     pub state: Oversight,
-    /// The record that cannot be read. The state is the one before it.
+    /// The unreadable record, if there is one. The state is the last one before it.
     pub damage: Option<String>,
     /// Whether its actor is in memory.
     pub awake: bool,
@@ -35,7 +35,7 @@ pub struct SessionOverview {
     pub quarantine: Option<Arc<Quarantine>>,
     /// The presence of each partner. Empty if it is unknown.
     pub presence: Vec<PartnerPresence>,
-    /// An event waits to be published.
+    /// Whether an event waits to be published.
     pub outbox_waits: bool,
 }
 

@@ -1,6 +1,6 @@
-//! Wakes sessions whose timers are due, and at the start those with an outbox. Rows sorted by time say which timers are
-//! due, so the cost depends on the due timers only. Many that are due at once, as after a long stop, are sent in turns,
-//! so that commands continue in between.
+//! Wakes sessions whose timers are due. At the start it also wakes sessions with an outbox. Rows sorted by time show
+//! which timers are due, so only due timers cost anything. After a long stop many timers are due at once. They are sent
+//! in batches, so that commands can run in between.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,9 +18,9 @@ use crate::{
 };
 
 const TICK: Duration = Duration::from_secs(1);
-/// The pause between two turns while more is due.
+/// The pause between two batches while more timers are due.
 const TURN: Duration = Duration::from_millis(20);
-/// The largest number of timers that are sent and not done.
+/// The largest number of sent timers that are not done yet.
 const AT_ONCE: usize = PAGE;
 /// A timer that was sent to its session is sent again after this long, if its row is still there.
 const SEND_AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ const SEND_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// When each timer was sent.
 type SentTimers = HashMap<(SessionId, Timer, Timestamp), Instant>;
 
-/// What is left after a turn.
+/// What is left after a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     /// More may be due.
@@ -74,7 +74,7 @@ impl Coordinator {
     /// [`SEND_AGAIN_AFTER`].
     fn send_due_timers(&self, sent: &mut SentTimers) -> Result<Turn, StoreError> {
         sent.retain(|_, at| at.elapsed() < SEND_AGAIN_AFTER);
-        // A timer may end a session for good, so it goes by the settled time: a jump of the clock ends nothing at
+        // A timer may end a session permanently, so it uses the settled time: a jump of the clock ends no session at
         // once.
         let now = self.deps.clock.settled();
         let mut under_way = 0;

@@ -1,13 +1,13 @@
-//! When a group is large enough to be written. Each flush costs the same, however many commits are in it, and so does
-//! waking those who wait for it. Clients that have just been answered come again soon: a group that waits for most of
-//! them is as quick for everybody, and costs less.
+//! Decides when a group is large enough to be written. The cost of a flush does not depend on the number of its
+//! commits, and neither does the cost of the wake-up after it. Clients that have just got an answer soon send the next
+//! command. So a group that waits for most of them delays nobody, and saves flushes.
 //!
-//! The writer waits for four fifths of the commits that were with it when the last group was durable. A lone client
-//! never waits. If commits come at random, the groups grow to at most what comes during four flushes.
+//! The writer waits for four fifths of the last group's commits and of those that waited when it became durable. A
+//! single client never waits. If commits come at random, a group has at most the commits of four flushes.
 
 use std::time::Duration;
 
-/// The longest wait. Clients that have not come back by then are not expected any more.
+/// The longest wait. Clients that have not sent a command by then are not expected any more.
 pub(super) const PATIENCE: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Default)]

@@ -51,7 +51,7 @@ impl WaitingCommits {
 
 /// Bytes of memory of a commit.
 fn size(commit: &Commit) -> usize {
-    /// Of a commit, and of each change.
+    /// Bytes of a commit, and of each change, beside keys and values.
     const AROUND: usize = 64;
     let changes = commit.changes.iter().map(|change| {
         AROUND

@@ -13,14 +13,14 @@ use super::{
 };
 use crate::ports::{Commit, Store, StoreError, StoreFault, Verdict};
 
-/// What [`Writer::take`] has found.
+/// The result of [`Writer::take`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextGroup {
     /// A group to be written.
     Group,
     /// Nothing waits.
     Nothing,
-    /// Nothing waits, and nothing more will come.
+    /// Nothing waits, and the journal is closed.
     Closed,
 }
 
@@ -60,7 +60,7 @@ impl Writer {
         }
     }
 
-    /// Once there is a commit, waits a short time for those that probably follow at once.
+    /// Waits for a commit, and then a short time for those that probably follow at once.
     fn gather(&self, queue: &mut MutexGuard<'_, Queue>) {
         if queue.waiting.is_empty() {
             return;

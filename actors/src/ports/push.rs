@@ -8,7 +8,7 @@ use crate::{
     trace::RequestId,
 };
 
-/// The users' devices, as far as routing needs to know them.
+/// What routing needs to know of the users' devices.
 pub trait Devices: Send + Sync + 'static {
     /// Whether the user has a push token that can be used.
     fn has_push_token(&self, user: &UserId) -> bool;

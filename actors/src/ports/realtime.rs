@@ -40,7 +40,7 @@ pub enum RealtimeError {
     /// A retry may succeed.
     #[error("realtime provider unavailable: {reason}")]
     Unavailable {
-        /// What is wrong, in words.
+        /// The problem, in words.
         reason: String,
         /// When to try again.
         retry_after: Option<Duration>,
@@ -48,7 +48,7 @@ pub enum RealtimeError {
     /// A retry cannot succeed.
     #[error("realtime provider refused: {reason}")]
     Refused {
-        /// What the provider said.
+        /// The provider's reason.
         reason: String,
     },
 }

@@ -101,22 +101,22 @@ pub enum Direction {
 /// How much of the store an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreFault {
-    /// The store failed. What was being written may or may not be there; nothing more may be acknowledged.
+    /// The store failed. The last write may or may not be there. Nothing more may be acknowledged.
     Failed,
-    /// The disk is almost full. Nothing was written; writes go on when there is room again.
+    /// The disk is almost full. Nothing was written. Writes resume when there is room again.
     NoRoom,
-    /// The engine is too far behind the journal. Nothing was written; writes go on when it has caught up.
+    /// The engine is too far behind the journal. Nothing was written. Writes resume when it has caught up.
     Busy,
-    /// The disk or the database has not answered for too long. What is being written may still become durable.
+    /// The disk or the database has not answered for too long. The present write may still become durable.
     Stalled,
-    /// The node stops and does not wait for a database that is away. What was being written may still be there.
+    /// The node stops and does not wait for a database that is away. The last write may or may not be there.
     Stopping,
     /// One row is damaged. All others are as they were.
     Damaged,
 }
 
 impl StoreFault {
-    /// Whether the store is as it was, and the same can succeed later.
+    /// Whether the store is unchanged, and the same operation can succeed later.
     pub fn passes(self) -> bool {
         matches!(self, Self::NoRoom | Self::Busy | Self::Stalled | Self::Stopping)
     }
@@ -211,7 +211,7 @@ pub trait Store: Send + Sync + 'static {
     /// The value of one row.
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
 
-    /// The values of several rows, in the order of `keys`. A store that is far away reads them in one go.
+    /// The values of several rows, in the order of `keys`. A remote store reads them in one round trip.
     fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
         keys.iter().map(|key| self.get(key)).collect()
     }
@@ -233,20 +233,19 @@ pub trait Store: Send + Sync + 'static {
     /// the session.
     fn release(&self, session: &SessionId, epoch: OwnerEpoch);
 
-    /// Writes a group as one atomic batch and returns when it is durable. Commits are judged in order, each on the
-    /// state that the earlier ones leave. Called by the journal's thread alone. After [`StoreFault::NoRoom`] and
+    /// Writes a group as one atomic batch and returns when it is durable. It decides for each commit in order, on the
+    /// state that the earlier ones leave. Only the journal's thread calls it. After [`StoreFault::NoRoom`] and
     /// [`StoreFault::Busy`] it may be called again.
     fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError>;
 
-    /// What the rows held before their present values is to leave the store's files: values that were replaced or
-    /// deleted. Returns up to which number that is; [`Self::forgotten`] says when it is done, which needs some more
-    /// commits. `None` if that cannot begin at present. It may wait for the disk for a moment. A store whose files are
-    /// not its own matter has done it at once.
+    /// Begins to remove replaced and deleted values from the store's files. Returns the number of this removal. It is
+    /// done when [`Self::forgotten`] has reached the number, which needs some more commits. `None` if it cannot begin
+    /// at present. It may wait for the disk for a moment. A store that does not manage files is done at once.
     fn forget_history(&self) -> Result<Option<u64>, StoreError> {
         Ok(Some(0))
     }
 
-    /// Up to which number [`Self::forget_history`] is done.
+    /// The number of the last removal that is done: see [`Self::forget_history`].
     fn forgotten(&self) -> u64 {
         0
     }

@@ -1,7 +1,8 @@
-//! The numbers of the events that were taken out of a session's log because later ones had replaced them. They say that
-//! a gap in the log is no loss. They are read only when there is a gap in the events after the snapshot.
+//! The numbers of the events that compaction has taken out of a session's log, because later events had replaced them.
+//! They show that a gap in the log is not a loss. They are read only if there is a gap in the events after the
+//! snapshot.
 //!
-//! Each row speaks of a block of numbers, so that rows stay short whatever the length of the log.
+//! There is a row for each block of numbers, so that rows stay short even if the log is long.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::{
     rows::{keys, records},
 };
 
-/// Numbers in one block.
+/// The length of a block.
 const BLOCK: Seq = 4096;
 
 /// The block of an event.
@@ -41,14 +42,14 @@ impl Gaps {
         }
     }
 
-    /// The first number from `seq` on that is not in a gap.
+    /// The first number at or after `seq` that is not in a gap.
     pub fn skip(&self, seq: Seq) -> Seq {
         let from = self.0.partition_point(|(_, last)| *last < seq);
-        // Where a block ends, a gap goes on as another one.
+        // A gap over the end of a block is two gaps.
         self.0[from..].iter().fold(seq, |seq, (first, last)| if *first <= seq { seq.max(last + 1) } else { seq })
     }
 
-    /// Takes up the numbers of the blocks that follow.
+    /// Appends the gaps of the next block.
     pub fn extend(&mut self, later: Gaps) {
         self.0.extend(later.0);
     }

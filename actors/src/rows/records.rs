@@ -16,8 +16,8 @@ use crate::{
     trace::RequestId,
 };
 
-/// A push that waits to be sent. The session's actor writes it in the same batch as the event (or after it, within the
-/// leave-grace); the push sender takes it.
+/// A push that waits to be sent. The session's actor writes it in the same batch as the event, or later within the
+/// leave-grace. The push sender takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PushJob {
     /// The session of the event.

@@ -1,6 +1,6 @@
-//! Compaction. Events that later ones have replaced are taken out of the log, a few at a time and with each snapshot.
-//! Most of them are so young that the engine behind the journal never gets them. A reader of the log gets the same
-//! state without them, and finds their numbers in rows of their own.
+//! Compaction: takes events that later ones have replaced out of the log, a few at a time and with each snapshot. Most
+//! of them are so recent that the engine behind the journal never gets them. Without them a reader of the log gets the
+//! same state. Their numbers are kept in rows of their own.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::{
     },
 };
 
-/// Replaced events that are taken out together: the row of their numbers is written once for all of them.
+/// How many replaced events are taken out together. The row of their numbers is then written once.
 const TOGETHER: usize = 8;
 
-/// The rows of gaps that were read or written since the activation: the store may not show the last of them yet.
+/// The rows of gaps that were read or written since the activation. The store may not show the latest ones yet.
 #[derive(Debug, Default)]
 pub(super) struct KnownGaps(BTreeMap<Seq, Gaps>);
 
@@ -31,7 +31,7 @@ impl SessionActor {
         changes.push(Change::Put(keys::snapshot(self.inbox.session()), records::encode(&snapshot)));
     }
 
-    /// Takes replaced events out of the log, if there are some of them.
+    /// Takes replaced events out of the log, if there are enough of them.
     pub(super) fn compact_if_some(&mut self, changes: &mut Vec<Change>) {
         if self.session.as_ref().is_some_and(|session| session.superseded().len() >= TOGETHER) {
             self.compact(changes);

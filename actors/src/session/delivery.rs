@@ -34,14 +34,14 @@ pub(super) struct DeliveryState {
     failures: u32,
     /// The store has, or will have, an outbox row.
     pub(super) row_stored: bool,
-    /// A timer runs, after which the row of the empty outbox goes.
+    /// A timer runs, after which the row of the empty outbox is deleted.
     clearing: Option<Clearing>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clearing {
     Due,
-    /// There was another event: the row stays for one more pause.
+    /// There was another event, so the row stays for one more pause.
     Waits,
 }
 
@@ -84,7 +84,7 @@ fn end_spans(spans: Vec<Span>, outcome: &Result<(), RealtimeError>) {
     }
 }
 
-/// How long the row of an empty outbox stays: often the next event comes sooner and writes it again.
+/// How long the row of an empty outbox stays. Often the next event comes sooner, and would write it again.
 const CLEAR_AFTER: Duration = Duration::from_millis(500);
 
 impl SessionActor {

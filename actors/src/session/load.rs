@@ -22,12 +22,12 @@ struct LoadedSession {
     epoch: OwnerEpoch,
     session: Option<Session>,
     snapshot_seq: u64,
-    /// `None` without a row. A row may be empty.
+    /// The stored outbox, which may be empty. `None` without a row.
     outbox: Option<Outbox>,
 }
 
 impl SessionActor {
-    /// `None`, after a line in the log, if the session cannot be read.
+    /// Builds the actor. `None` if the session cannot be read; this is logged.
     pub(crate) fn activate(inbox: Inbox, deps: Arc<SessionDeps>, mut exit: ExitGuard) -> Option<Self> {
         failpoint::reach(inbox.session(), "activate");
         match load(&*deps.store, inbox.session()) {

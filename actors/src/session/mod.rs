@@ -158,7 +158,7 @@ impl SessionActor {
         ctx.stop();
     }
 
-    /// How an actor ends whose commit was refused. A full disk is not the session's fault.
+    /// The exit of an actor whose commit was refused. A full disk is not the session's fault.
     fn refused_status(&self) -> ExitStatus {
         let journal = &self.deps.journal;
         if journal.is_alive() && !journal.has_room() { ExitStatus::StoreAway } else { ExitStatus::CommitFailed }
@@ -232,7 +232,7 @@ impl SessionActor {
         if self.session.is_none() && self.inbox.close_if_empty() {
             self.exit(ExitStatus::Passivated, ctx);
         } else if !std::mem::replace(&mut self.members_listed, true) {
-            // While an erasure waits, this session does not know yet who has left. The store does.
+            // While an erasure waits, only the store knows who has left.
             let waiting = stored::account_work(&*self.deps.store, self.inbox.session());
             if waiting.is_ok_and(|work| work.is_empty()) {
                 self.inbox.list_members(self.rows.members().cloned().collect());

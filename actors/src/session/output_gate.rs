@@ -18,7 +18,8 @@ pub(super) type Ticket = u64;
 pub(super) struct Flushed {
     durable: AtomicU64,
     failed: AtomicBool,
-    /// Something waits, and the actor has not been woken since. The actor sets it, the journal's thread takes it.
+    /// Whether an item waits and the actor has not been woken for it. The actor sets it, the journal's thread clears
+    /// it.
     awaited: AtomicBool,
 }
 

@@ -1,6 +1,6 @@
-//! Rows of events that are written again: with a late decision, without an erased partner's words, or not at all once
-//! later events have replaced them. The store shows such a row only once the commit is durable. A second write
-//! starts from here: from the store, an erased word or a replaced event would come back.
+//! Rows of events that are being rewritten: with a late delivery decision, without an erased partner's text, or deleted
+//! because later events have replaced them. The store shows the change only when the commit is durable. So a second
+//! rewrite must start from the rows here: the store would bring back erased text or a replaced event.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ impl SessionActor {
         self.rewritten.0.values().any(|(ticket, _)| !self.gate.is_durable(*ticket))
     }
 
-    /// The row of an event that is durable, with what is being written over it.
+    /// The newest row of a durable event, also if it is still being written.
     pub(super) fn event_row(&self, seq: Seq) -> Result<Option<EventRow>, StoreError> {
         let stored = match self.rewritten.0.get(&seq) {
             Some((_, newest)) => newest.clone(),

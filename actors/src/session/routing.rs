@@ -104,7 +104,7 @@ impl SessionActor {
         Change::Put(keys::push_job(due, &job.session, user, event.seq), records::encode(&job))
     }
 
-    /// Decides for the partners whose presence was unknown, as far as it is known by now.
+    /// Decides for the partners whose presence was unknown and is known by now.
     pub(super) fn decide_unresolved(&mut self, ctx: &mut Context<Self>) -> Result<(), StoreError> {
         let mut changes = Vec::new();
         let mut push_jobs = false;

@@ -25,7 +25,7 @@ use crate::{
     trace::RequestId,
 };
 
-/// Until when the caller counts as present.
+/// The time until which the caller counts as present.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Present)]
@@ -98,7 +98,7 @@ impl SessionActor {
         }
     }
 
-    /// Partners may have left while nobody watched: the actor before this one crashed, or its node was stopped before
+    /// Partners may have left while no actor watched them: the previous actor crashed, or the node was stopped before
     /// the push was durable.
     pub(super) fn push_to_those_who_left_unnoticed(&mut self, ctx: &mut Context<Self>) {
         let watched: BTreeSet<_> = self.outbox.watched.iter().map(|watched| watched.user.clone()).collect();

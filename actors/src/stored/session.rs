@@ -108,7 +108,7 @@ struct NotedGaps<'a> {
 }
 
 impl NotedGaps<'_> {
-    /// The first number from `seq` on that has to be there.
+    /// The number of the first event at or after `seq` that must be in the log.
     fn skip(&mut self, seq: Seq) -> Result<Result<Seq, Damage>, StoreError> {
         if self.read.is_none() {
             match split_damage(read_gaps(self.store, self.id))? {

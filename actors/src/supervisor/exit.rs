@@ -27,7 +27,7 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    /// Of an actor that could not read what it needs.
+    /// The exit of an actor that could not read its session.
     pub(crate) fn unread(error: &StoreError) -> Self {
         if error.fault().passes() { Self::StoreAway } else { Self::LoadFailed }
     }

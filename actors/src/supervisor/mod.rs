@@ -132,7 +132,7 @@ impl Supervisor {
         slot.is_some_and(|slot| slot.inner.lock().members.as_ref().is_some_and(|members| members.contains(user)))
     }
 
-    /// A membership was changed in the store without the actor. Until there is another actor, members are read from the
+    /// A membership was changed in the store without the actor. Until the next actor starts, members are read from the
     /// store.
     pub(crate) fn forget_members(&self, session: &SessionId) {
         if let Some(slot) = self.0.slots.get(session) {

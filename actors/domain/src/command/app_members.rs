@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Command {
-    /// What the command reveals about the caller's client.
+    /// What a command reveals about the caller's client.
     fn marker(&self, session: &Session, caller: &Caller) -> Option<Marker> {
         match self {
             Command::ConfirmTopicFrame => Some(Marker::June),

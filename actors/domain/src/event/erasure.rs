@@ -1,5 +1,5 @@
-//! Erasure: what a person wrote, and the person's name, are taken out of the log. What happened stays, so that the
-//! partner's session still replays. The type of a field decides: every [`PrivateText`] is erased.
+//! Erasure: removes a person's text and name from the log. The events themselves stay, so that the partner's session
+//! can still be replayed. The type of a field decides: every [`PrivateText`] is erased.
 
 use super::{AbandonCause, Event, EventBody};
 use crate::{
@@ -24,7 +24,7 @@ pub(super) enum Remainder {
     Something,
 }
 
-/// A value in an event, from which the text of a partner can be taken out.
+/// A value in an event that may contain the text of a partner.
 pub(super) trait Erase {
     fn erase(&mut self) -> Remainder;
 }

@@ -1,14 +1,14 @@
 //! How long an event stays in the log.
 //!
-//! An event that is announced stays: members can read it with `events?after=`. So does an event that later ones build
-//! on. Any other event says only which parts of the state it wrote. Once later events have written all of them again,
-//! the state is the same without it, and the log can do without it.
+//! An announced event stays, because members can read it with `events?after=`. An event that later events depend on
+//! stays, too. Each other event lists the parts of the state that it writes. When later events have written all of
+//! these parts, the state does not depend on the event any more, and it can be taken out of the log.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::NeedId;
 
-/// A part of the state that belongs to the author of an event, and that the last event to write it decides alone.
+/// A part of the state of one member. Only the last event that writes it determines its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Part {
@@ -33,7 +33,6 @@ pub(crate) enum Part {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
     Always,
-    /// Until later events have written these parts again, and everything else that the event has changed: the times of
-    /// the last change and the last event.
+    /// Until later events have written these parts, and also the times of the last change and of the last event.
     UntilRewritten(Vec<Part>),
 }

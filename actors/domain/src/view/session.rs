@@ -99,7 +99,7 @@ pub enum Condition {
     Ok,
     /// It failed too often. This is its last good state; nothing changes it until an operator has looked at it.
     Quarantined,
-    /// In quarantine, and nothing but its place in the list can be read.
+    /// In quarantine, and only its place in the list can be read.
     Unreadable,
 }
 

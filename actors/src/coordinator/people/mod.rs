@@ -53,7 +53,7 @@ pub enum WithPerson {
 /// The most sessions with one person that are shown.
 const SESSIONS_SHOWN: usize = 50;
 
-/// How many sessions are asked for the person's name before the nickname is shown instead.
+/// How many sessions are asked for the person's name. If none answers, the nickname is shown.
 const ASKED_FOR_NAME: usize = 3;
 
 /// A person, and the sessions that the person and the user share, the newest change first.

@@ -1,4 +1,4 @@
-//! What the people's views read of a session's summary.
+//! The part of a session's summary that the views of people need.
 
 use serde::Deserialize;
 
