@@ -11,7 +11,7 @@
 //! - Resume and recover of connections for `connection_state_ttl`, also across a restart of the node (main app).
 //! - Events without an SDK: server-sent events and JSON lines.
 //! - History with paging, batch publish and presence, channel status and enumeration, unenveloped publish.
-//! - Rights that follow the application: a token stops counting when its reason ends.
+//! - Rights that follow the application: a token loses a right as soon as the application withdraws it.
 //! - Persistence of the channels of configured namespaces, with their presence sets. Other channels need no disk,
 //!   except for the handover of a graceful stop.
 //! - Test apps (`sandbox`), isolated from each other, in memory only.

@@ -1,4 +1,4 @@
-//! Where the server keeps what outlives a restart: an ordered map of rows, written in the background.
+//! The port of the storage: an ordered map of rows that outlives a restart and is written in the background.
 
 #[cfg(test)]
 mod memory;
@@ -13,7 +13,7 @@ pub type RowKey = Vec<u8>;
 /// One change of one row.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// Writes a row, also in the place of another one.
+    /// Writes a row, and replaces an existing one.
     Put(RowKey, Bytes),
     /// Removes a row, if there is one.
     Delete(RowKey),
@@ -34,7 +34,7 @@ pub enum Direction {
 pub struct StorageError(Arc<str>);
 
 impl StorageError {
-    /// The reason must not hold what clients wrote.
+    /// The reason must not contain text of clients.
     pub fn new(reason: impl std::fmt::Display) -> Self {
         Self(reason.to_string().into())
     }

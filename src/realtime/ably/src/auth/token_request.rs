@@ -80,7 +80,7 @@ impl TokenRequest {
         )
     }
 
-    /// Makes a token. With `authenticated`, the caller has shown the key's secret, so the request need not be signed.
+    /// Makes a token.
     ///
     /// # Errors
     /// 40101 for the mac or key name, 40104 timestamp, 40105 nonce, 40003 ttl, 40000 capability, 40012 client id.

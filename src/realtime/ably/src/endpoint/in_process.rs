@@ -63,7 +63,7 @@ impl Endpoint {
         for channel in channels.iter().filter_map(|name| self.main.known_channel(name)) {
             channel.forget_entries();
         }
-        // What is on its way can only be found when it is stored.
+        // Messages that are being written can be found only after they are stored.
         told(|tell| self.services.rows.settled(tell)).await?;
         for channel in channels {
             let read = |_| ErrorInfo::unavailable("the history could not be deleted");
@@ -90,10 +90,10 @@ impl Endpoint {
     }
 }
 
-/// Waits for what `begin` has begun, which tells the outcome.
+/// Runs `begin`, and waits for the outcome that it reports.
 async fn told(begin: impl FnOnce(Box<dyn FnOnce(Result<(), ErrorInfo>) + Send>)) -> Result<(), ErrorInfo> {
     let (tell, told) = tokio::sync::oneshot::channel();
     begin(Box::new(move |result| drop(tell.send(result))));
-    // Nobody tells it after an error of the store, which the caller has.
+    // After an error of the store there is no report. The caller has that error.
     told.await.unwrap_or(Ok(()))
 }

@@ -35,7 +35,7 @@ pub type PendingWrite = tokio::sync::oneshot::Receiver<Result<(), ErrorInfo>>;
 /// Answers `GET /` without an upgrade.
 pub type StartPage = Arc<dyn Fn(&HttpRequest) -> HttpResponse + Send + Sync>;
 
-/// The time between two clients that are sent away and will come back, as long as there is enough of it.
+/// The pause between two clients that are disconnected at a stop, if the grace allows it.
 const RETURN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The server. One for the node, shared by all workers.
@@ -99,7 +99,7 @@ impl Endpoint {
         let error = ErrorInfo::disconnected("the server is restarting; the connection can be resumed");
         let connections: Vec<_> = self.hubs().iter().flat_map(|hub| hub.connections()).collect();
         let connected: Vec<_> = connections.iter().filter_map(|connection| connection.transport()).collect();
-        // A few at a time, so that they do not all come back in the same moment.
+        // A few at a time, so that they do not all reconnect at the same moment.
         let steps = 20.min(connected.len()).max(1);
         let spread = (grace / 2).min(RETURN_INTERVAL * u32::try_from(connected.len()).unwrap_or(u32::MAX));
         let pause = spread / u32::try_from(steps).unwrap_or(1);
@@ -110,7 +110,7 @@ impl Endpoint {
             }
             tokio::time::sleep(pause).await;
         }
-        // Those that came in between.
+        // Connections that were made meanwhile.
         self.hubs().iter().for_each(|hub| hub.disconnect_all(&error));
     }
 

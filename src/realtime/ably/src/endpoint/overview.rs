@@ -1,4 +1,4 @@
-//! What the main app holds at the moment, for the application's operator. It holds no content of messages.
+//! The channels and connections of the main app, for the application's operator. It contains no content of messages.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub struct ChannelOverview {
     pub connections: usize,
     /// Attached connections that may publish.
     pub publishers: usize,
-    /// Attached connections that hear messages.
+    /// Attached connections that receive messages.
     pub subscribers: usize,
     /// Members of its presence set.
     pub members: usize,
@@ -46,7 +46,7 @@ pub struct ConnectionOverview {
     pub client_id: Option<String>,
     /// The key that its credentials belong to.
     pub key: String,
-    /// How the socket speaks. Absent while there is none and the client may come back.
+    /// The protocol of the socket. Absent while there is no socket and the client may reconnect.
     pub transport: Option<&'static str>,
     /// The age of the last socket.
     pub age: Duration,
@@ -54,7 +54,7 @@ pub struct ConnectionOverview {
     pub waiting: usize,
 }
 
-/// What credentials allow.
+/// The rights of credentials.
 #[derive(Clone, Debug)]
 pub struct CredentialsOverview {
     /// `key`, `token` or `JWT`.
@@ -92,7 +92,7 @@ impl Endpoint {
         Overview { channels_in_all, channels: channels.collect(), connections_in_all, connections }
     }
 
-    /// What a key or a token allows at this moment.
+    /// The present rights of a key or a token.
     ///
     /// # Errors
     /// Why it is not valid.

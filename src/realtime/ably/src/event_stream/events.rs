@@ -49,11 +49,11 @@ struct Line<'a> {
     data: Option<&'a Value>,
 }
 
-/// Bytes of events that are made at a time, and not before the client has taken those before them. An event may be many
-/// times as long as its part of a frame.
+/// Bytes of events that are made at a time. More are made when the client has taken them. An event may be many times as
+/// long as its part of a frame.
 const PORTION: usize = 65_536;
 
-/// What a client may still have of a channel.
+/// The events of a channel that a client may still receive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AllowedEvents {
     pub messages: bool,

@@ -31,7 +31,7 @@ use crate::{
     socket::{AuthenticatedClient, ConnectedClient},
 };
 
-/// What a client asks for.
+/// The request of a client.
 pub struct Subscription {
     /// Names as the client writes them, each once.
     pub channels: Vec<String>,
