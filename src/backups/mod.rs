@@ -18,17 +18,17 @@ use utoipa::ToSchema;
 pub use self::schedule::Schedule;
 use crate::store::{self, BackupError, BackupListing, BackupProgress, BackupReport, Backups, SecretFile};
 
-/// How often the schedule looks at the clock, which may jump.
+/// How often the schedule reads the clock, which may jump.
 const LOOK: Duration = Duration::from_secs(1);
-/// After a failure, the schedule tries again after this time at the latest.
+/// The longest wait of the schedule after a failure.
 const TRY_AGAIN: Duration = Duration::from_secs(10 * 60);
 
-/// Where the node's own backups go.
+/// The destination of the node's own backups.
 #[derive(Clone, Debug)]
 pub struct Destination {
     /// The directory.
     pub to: PathBuf,
-    /// Backups that are kept there. 0: all.
+    /// How many backups are kept there. 0: all.
     pub keep: usize,
 }
 
@@ -43,13 +43,13 @@ pub struct BackupService {
 #[derive(Default)]
 struct BackupState {
     status: BackupStatus,
-    /// The last one that ended of the node's own.
+    /// The last of the node's own backups that has ended.
     last_own: Option<EndedBackup>,
-    /// The latest that ended, the oldest first.
+    /// The latest backups that have ended, the oldest first.
     ended: VecDeque<EndedBackup>,
 }
 
-/// How many ends are kept for those who look once in a while.
+/// How many ended backups are kept, for clients that poll.
 const KEPT_ENDS: usize = 16;
 
 /// The backup under way, and how the last one ended.
@@ -58,10 +58,10 @@ const KEPT_ENDS: usize = 16;
 pub struct BackupStatus {
     /// How many backups this node has begun since its start.
     pub begun: u64,
-    /// Absent while no backup is taken.
+    /// The backup under way. Absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<RunningBackup>,
-    /// The last one that ended; absent if there was none since the start.
+    /// The last backup that has ended. Absent if there was none since the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<EndedBackup>,
 }
@@ -75,7 +75,7 @@ pub struct RunningBackup {
     pub to: PathBuf,
     /// Rows that were read.
     pub rows: u64,
-    /// Rows there were when it began.
+    /// The number of rows when it began.
     pub total: u64,
 }
 
@@ -83,7 +83,7 @@ pub struct RunningBackup {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndedBackup {
-    /// Its place among those that this node has begun.
+    /// Its number among the backups of this node since the start.
     pub number: u64,
     /// The directory.
     #[schema(value_type = String)]
@@ -109,13 +109,13 @@ pub struct TakenBackup {
     pub position: u64,
     /// Rows in it.
     pub rows: u64,
-    /// Rows that are not in it, because they are damaged.
+    /// Rows that were left out because they are damaged.
     pub damaged: u64,
-    /// Bytes that were not in the directory before.
+    /// Bytes of new files in the directory.
     pub new_bytes: u64,
     /// Older backups that were removed.
     pub removed: Vec<String>,
-    /// Why older backups that are not kept could not be removed. Absent if they were.
+    /// Why older backups could not be removed. Absent if they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_removed: Option<String>,
 }
@@ -153,17 +153,17 @@ impl BackupService {
         Arc::new(service)
     }
 
-    /// Where the node's own backups go, if that is configured.
+    /// The destination of the node's own backups, if it is configured.
     pub fn destination(&self) -> Option<&Destination> {
         self.destination.as_ref()
     }
 
-    /// How the last of the node's own backups ended: those in its destination, or in any directory if it has none.
+    /// The end of the node's last own backup. Its own backups are those in its destination, or all if it has none.
     pub fn last_own(&self) -> Option<EndedBackup> {
         self.state.lock().last_own.clone()
     }
 
-    /// How the backup of this number ended, if it has ended and is one of the latest.
+    /// The end of the backup with this number. `None` if it is under way, or too long ago.
     pub fn ended(&self, number: u64) -> Option<EndedBackup> {
         self.state.lock().ended.iter().find(|ended| ended.number == number).cloned()
     }
@@ -184,9 +184,9 @@ impl BackupService {
         self.begin(to, true).map(|status| Some(status.begun))
     }
 
-    /// Takes the backups that are due, as long as the service exists.
+    /// Takes backups by the schedule, as long as the service exists.
     pub async fn keep_schedule(self: Arc<Self>, schedule: Schedule) {
-        // The first of daily ones is the next one.
+        // The first daily backup is at the next time of the schedule.
         let begun = matches!(schedule, Schedule::Daily(_)).then(now);
         let mut tried = self.last_in_destination().or(begun);
         let weak = Arc::downgrade(&self);
@@ -211,7 +211,8 @@ impl BackupService {
         self.state.lock().status.clone()
     }
 
-    /// How many backups are kept in this directory (0: all). None: the node's own ones go elsewhere.
+    /// How many backups are kept in this directory (0: all). `None` if it is not the destination of the node's own
+    /// backups.
     fn keep_in(&self, to: &Path) -> Option<usize> {
         self.destination.as_ref().map_or(Some(0), |own| (own.to == to).then_some(own.keep))
     }
@@ -222,7 +223,7 @@ impl BackupService {
         self.start(to, keep.is_some(), move |service, to| service.take(to, with_secrets, keep))
     }
 
-    /// Begins a backup into an empty directory that somebody is going to remove.
+    /// Begins a backup into an empty directory that is only temporary.
     pub fn begin_snapshot(self: &Arc<Self>, to: &Path) -> Result<BackupStatus, NotBegun> {
         self.start(to, false, |service, to| service.take(to, false, None))
     }
@@ -245,7 +246,7 @@ impl BackupService {
         let (service, to) = (self.clone(), to.to_owned());
         let spawned = std::thread::Builder::new().name("backup".into()).spawn(move || {
             let started = Instant::now();
-            // The node's panic hook has logged it, and no other backup could begin.
+            // The panic hook has logged it. The error ends this backup, so that another one can begin.
             let outcome = catch_unwind(AssertUnwindSafe(|| work(&service, &to).map_err(|error| error.to_string())))
                 .unwrap_or_else(|_| Err("backup: it failed by an error of this program, which the log shows".into()));
             service.end(&to, is_own, &outcome, started.elapsed());

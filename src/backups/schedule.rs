@@ -1,4 +1,4 @@
-//! When backups are taken without anybody asking: `24h`, counted from the last one, or `03:30`, each day in UTC.
+//! The schedule of backups: `24h` is the time since the last backup, `03:30` is a time of each day in UTC.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -12,7 +12,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// When a backup is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedule {
-    /// So long after the last one.
+    /// This long after the last backup.
     Every(Duration),
     /// At this time of each day, in UTC.
     Daily(civil::Time),
@@ -49,7 +49,7 @@ impl fmt::Display for Schedule {
 }
 
 impl Schedule {
-    /// The next time at which a backup is due, which may have passed. `last`: the last one that was tried.
+    /// When the next backup is due, which may be in the past. `last` is the time of the last attempt.
     pub fn next(self, last: Option<Timestamp>, now: Timestamp) -> Timestamp {
         match self {
             Self::Every(every) => last.map_or(now, |last| last + every),
@@ -58,7 +58,7 @@ impl Schedule {
     }
 }
 
-/// The first time of this kind after `after`.
+/// The first such time of day after `after`.
 fn daily(time: civil::Time, after: Timestamp) -> Option<Timestamp> {
     let after = jiff::Timestamp::from_millisecond(after.as_millis()).ok()?;
     let today = after.to_zoned(TimeZone::UTC).date();

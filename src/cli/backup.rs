@@ -12,7 +12,7 @@ use crate::{
     store::{self, BackupProgress, Location, Place, PostgresError, StoreOpenError},
 };
 
-/// Time between two questions how far the node is.
+/// The time between two requests for the progress.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
 pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> CommandResult {
@@ -53,10 +53,10 @@ pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> Comman
 pub enum What {
     Backup {
         with_secrets: bool,
-        /// Backups that are kept there. 0: all. None: it is not where the node's own backups go.
+        /// How many backups are kept there (0: all). `None` if it is not the destination of the node's own backups.
         keep: Option<usize>,
     },
-    /// A backup that is read at once, and removed.
+    /// A backup that is read at once, and then removed.
     Snapshot,
 }
 
@@ -107,7 +107,7 @@ async fn of_node(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) 
     }
 }
 
-/// How the backup with this number ended; none while it is under way.
+/// The end of the backup with this number. `None` while it is under way.
 fn outcome(status: BackupStatus, number: u64) -> Option<Result<TakenBackup, String>> {
     let BackupStatus { begun, running, last } = status;
     if let Some(ended) = last.filter(|ended| ended.number >= number) {

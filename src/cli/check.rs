@@ -62,7 +62,7 @@ async fn findings(settings: &Settings) -> Vec<Finding> {
         vec![Finding::new("data directory", settings.data.display().to_string(), writable(&settings.data))];
     match health::running(settings).await {
         Some(url) => {
-            // Its flags and its environment are not known here. It uses the store and the port, as it should.
+            // A node is running. Its flags and its environment are unknown here, so its store and port are not checked.
             let found = format!(
                 "answers at {url}; the settings below are those of this command, and may differ from the node's"
             );

@@ -1,5 +1,5 @@
-//! `tandem export` and `tandem import`: all rows as lines of JSON. An export is made of a backup in a temporary
-//! directory beside the file, so that it is of one moment also if the node runs.
+//! `tandem export` and `tandem import`: all rows as lines of JSON. An export is made from a backup in a temporary
+//! directory beside the file. So it is the state of one moment, also while the node runs.
 
 use std::{
     fs::File,

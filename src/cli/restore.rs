@@ -86,7 +86,7 @@ pub fn run(settings: &Settings, asked: Restore) -> CommandResult {
     Ok(())
 }
 
-/// What a backup says about rows that were damaged when it was taken.
+/// The note about rows that were damaged when the backup was taken.
 pub fn left_out(damaged: u64) -> String {
     format!("{damaged} rows were damaged in the store, and are left out")
 }

@@ -69,14 +69,14 @@ pub fn rekey(settings: &Settings, place: Option<Place>, new: &Path) -> CommandRe
 pub fn dump(settings: &Settings, place: Option<Place>, words: bool) -> CommandResult {
     let place = place.unwrap_or_else(|| settings.store_place());
     let mut out = BufWriter::new(io::stdout().lock());
-    // On a terminal, the rows themselves show how far it is.
+    // On a terminal, the rows themselves show the progress.
     let bar = if io::stdout().is_terminal() { ProgressBar::hidden() } else { progress::counting("dumping") };
     let report = &mut |rows| bar.set_position(rows);
     let dumped = store::dump(&place, &settings.store_options(), words, &mut out, report);
     bar.finish_and_clear();
     let dumped = dumped.and_then(|_| Ok(out.flush()?));
     match dumped {
-        // A reader who has seen enough is no failure.
+        // A closed pipe is not an error.
         Err(store::DumpError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => Ok(outcome?),
     }

@@ -11,7 +11,7 @@ use crate::backups::Schedule;
 pub struct BackupSettings {
     /// The directory of backups.
     pub to: Option<PathBuf>,
-    /// When a backup is taken without anybody asking.
+    /// The schedule of backups.
     pub schedule: Option<Schedule>,
     /// Backups that are kept in the directory. 0: all.
     pub keep: usize,

@@ -31,9 +31,9 @@ pub struct JournalSettings {
     pub max_bytes: u64,
     /// Bytes of memory for rows that the engine does not have yet.
     pub recent_bytes: u64,
-    /// The engine gets them when there are so many bytes of them,
+    /// A checkpoint writes them to the engine when they have this many bytes,
     pub checkpoint_bytes: u64,
-    /// or after so long.
+    /// or after this time.
     #[serde(with = "humantime_serde")]
     pub checkpoint_after: Duration,
 }

@@ -141,7 +141,7 @@ async fn passed(
             PassedConnections::take(&mut stream).await?;
             Ok((admitted.guard(stream), Protocol::Http1, Some(client)))
         }
-        // Not taken: the next owner gets it.
+        // The connection is not taken, so that it can be passed to the next owner.
         Err(ConnectionRefusal::Stopping) => Err(refused()),
         Err(refusal) => {
             PassedConnections::take(&mut stream).await?;
@@ -163,7 +163,7 @@ async fn encrypted(
     let shaken = tokio::time::timeout(timeout, acceptor.accept(guarded)).await;
     let stream = shaken.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     if stream.get_ref().1.alpn_protocol() == Some(ACME_CHALLENGE) {
-        // The handshake was all: the authority has seen the certificate.
+        // The authority only needed the handshake, to see the certificate.
         return Err(refused());
     }
     Ok((stream, Protocol::Http1, Some(peer)))

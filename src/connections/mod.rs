@@ -2,8 +2,8 @@
 //! node waiting. When the node is full, connections that wait for their client are closed; connections with a request
 //! under way are not.
 //!
-//! [`Registry`] holds all connections, [`tandem_intake::Handle`] is the shared state of one, [`Guarded`] is its socket,
-//! and [`listen`] serves HTTP over them.
+//! [`Registry`] holds all connections, [`tandem_intake::Handle`] is the shared state of one, [`GuardedSocket`] is its
+//! socket, and [`listen`] serves HTTP over them.
 
 pub(crate) mod listen;
 mod passed;

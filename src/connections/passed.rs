@@ -1,7 +1,7 @@
 //! Connections that one node of a fleet passes on to another. Each begins with a header of the PROXY protocol, version
-//! 2, which says whose connection it is. A field of its own proves that a member of the fleet wrote it: only members
-//! know the receiver's key. The receiver answers with one byte when it takes the connection. Without that byte, nothing
-//! of it was done, and it may be passed to another node.
+//! 2, with the client's address. A field of the header proves that a member of the fleet wrote it, because only members
+//! know the receiver's key. The receiver answers with one byte when it takes the connection. Without that byte, no
+//! request was executed, and the connection may be passed to another node.
 //!
 //! The format: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, section 2.2.
 
@@ -21,11 +21,11 @@ use tokio::{
 };
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-/// Version 2, a connection of somebody else.
+/// Version 2, a proxied connection.
 const PROXIED: u8 = 0x21;
 const TCP_OVER_IPV4: u8 = 0x11;
 const TCP_OVER_IPV6: u8 = 0x21;
-/// The field of the proof; its number is one of those for uses of one's own.
+/// The type of the field with the proof, from the range for custom fields.
 const PROOF: u8 = 0xe0;
 const PROOF_BYTES: u8 = 32;
 const PROOF_LENGTH: usize = PROOF_BYTES as usize;
@@ -35,7 +35,7 @@ const LONGEST: usize = 36 + 3 + PROOF_LENGTH;
 
 const TAKEN: u8 = b'+';
 
-/// How long a header may take: the sender has nothing to wait for.
+/// How long a header may take. The sender writes it at once.
 const HEADER_WITHIN: Duration = Duration::from_secs(5);
 const CONNECTED_WITHIN: Duration = Duration::from_secs(1);
 const TAKEN_WITHIN: Duration = Duration::from_secs(2);
@@ -62,10 +62,10 @@ impl PassedConnections {
     }
 }
 
-/// A connection to the node at `address`, which has taken it as the connection of `client`.
+/// Connects to the node at `address`, for `client`. The node has taken the connection.
 ///
 /// # Errors
-/// Nothing of the connection was done there.
+/// Nothing was executed there.
 pub async fn pass_to(address: &str, key: &str, client: SocketAddr, here: SocketAddr) -> io::Result<TcpStream> {
     let mut stream = timeout(CONNECTED_WITHIN, TcpStream::connect(address)).await??;
     stream.set_nodelay(true)?;

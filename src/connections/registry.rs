@@ -42,7 +42,7 @@ pub(super) struct Open {
 
 pub(super) struct Known {
     pub handle: Handle,
-    /// While the client reads slowly: the bytes that it had read when the watch began, and when that was.
+    /// Set while the client reads slowly: the bytes that it had read, and the time, when the watch began.
     pub watched: Option<(u64, u64)>,
     counted_as: Option<IpAddr>,
 }

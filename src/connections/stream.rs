@@ -13,7 +13,7 @@ use super::registry::{AdmittedConnection, RegistryEntry};
 
 /// The largest head of a request.
 const MAX_HEAD: usize = 64 * 1024;
-/// Smaller heads are not counted. Nearly all heads are smaller.
+/// Smaller heads are not counted, which are nearly all heads.
 const SMALL_HEAD: usize = 4 * 1024;
 
 pub struct GuardedSocket<S> {

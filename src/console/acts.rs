@@ -1,5 +1,5 @@
-//! What the console's buttons do. Each is a form that carries the key of the sign-in, and each leaves a line in the
-//! changes.
+//! The actions of the console's buttons. Each button is a form with the key of the sign-in. Each action is recorded in
+//! the list of changes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,7 +43,7 @@ pub fn mount(app: &mut ServiceConfig) {
 
 /// The longest text of a change, in characters.
 const NOTED: usize = 200;
-/// The time between two looks whether a backup has ended.
+/// The pause between two checks whether a backup has ended.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// An action of an operator who is signed in and has sent the console's own form.
@@ -63,7 +63,7 @@ impl ConfirmedAction {
         Err(shown(StatusCode::FORBIDDEN, &layout::alone("Refused", &words)))
     }
 
-    /// Notes the change and shows a page that says how it ended.
+    /// Records the change and shows a page with its outcome.
     async fn done(
         self,
         console: &Console,
@@ -77,7 +77,7 @@ impl ConfirmedAction {
         see(next)
     }
 
-    /// Notes the change, and says how it ended.
+    /// Records the change, and returns its outcome.
     async fn note(&self, console: &Console, what: &'static str, of: &str, outcome: Result<String, String>) -> Notice {
         let (is_failure, outcome) = match outcome {
             Ok(outcome) => (false, outcome),
@@ -139,7 +139,7 @@ async fn back_up(request: HttpRequest, console: Data<Console>, form: Form<JustKe
 
 const THE_NODE: &str = "The node";
 
-/// Notes how a backup ended that was begun here.
+/// Records the end of a backup that was begun here.
 async fn note_the_end(console: Data<Console>, backups: Arc<BackupService>, number: u64, by: String) {
     let ended = loop {
         match backups.ended(number) {
@@ -184,7 +184,7 @@ async fn release(request: HttpRequest, console: Data<Console>, form: Form<OfSess
 struct OfUser {
     key: String,
     user: String,
-    /// What was typed to confirm an erasure.
+    /// The text that confirms an erasure.
     #[serde(default)]
     confirm: String,
     /// `yes` confirms a sign-out.
@@ -294,7 +294,7 @@ struct ToPublish {
     message: TestMessage,
 }
 
-/// What failed is shown with the form as it was filled in.
+/// Shows the error together with the form as it was filled in.
 async fn publish(request: HttpRequest, console: Data<Console>, form: Form<ToPublish>) -> HttpResponse {
     let acting = match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => acting,

@@ -1,5 +1,5 @@
-//! What was changed by the console: who did what, and when. The log has every line. The latest are kept in the store,
-//! so that a restart does not hide them.
+//! Changes made by the console: who changed what, and when. The log has all of them. The latest are also in the store,
+//! so that the console shows them after a restart.
 
 use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
@@ -24,9 +24,9 @@ pub struct ConsoleChange {
     pub by: String,
     /// As `released from quarantine`.
     pub what: Cow<'static, str>,
-    /// The session, user, channel or breaker.
+    /// The changed session, user, channel or breaker.
     pub of: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: String,
 }
 
@@ -37,7 +37,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Reads those of earlier runs.
+    /// Reads the changes of earlier runs.
     pub fn read(store: &Arc<dyn Store>, journal: Journal) -> Self {
         let stored = store.get(&keys::console(ROW)).and_then(|row| row.map(|row| records::decode(&row)).transpose());
         let kept = stored.unwrap_or_else(|error| {

@@ -7,7 +7,7 @@ const HEIGHT: f64 = 48.0;
 /// Five minutes. The line of a younger node begins further right.
 const LEAST: usize = 30;
 
-/// A line over the last hour, or since the start. `says` is read to those who do not see it.
+/// A line over the last hour, or since the start. `says` is its text for screen readers.
 pub fn chart(values: &[f64], says: &str) -> Markup {
     let top = values.iter().copied().fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     let span = values.len().saturating_sub(1).max(LEAST);

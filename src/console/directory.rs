@@ -1,5 +1,5 @@
-//! The sessions and the people of the node, from the rows of accounts and lists. So much is looked at and no more: a
-//! large node has more, and its pages say so.
+//! The sessions and the people of the node, from the rows of accounts and lists. It reads a limited number of rows. On
+//! a larger node, the pages say that there are more.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,7 +13,7 @@ use tandem_actors::{
     records::{self, Membership},
 };
 
-/// Rows of each kind that are looked at.
+/// How many rows of each kind are read.
 pub const MOST: usize = 10_000;
 
 /// A session in the list of at least one partner.
@@ -28,9 +28,9 @@ pub struct KnownSession {
 pub struct Directory {
     /// The newest change first.
     pub sessions: Vec<KnownSession>,
-    /// Everybody who has an account, with the number of their sessions above.
+    /// The users with an account, each with the number of their sessions in the list above.
     pub people: BTreeMap<UserId, usize>,
-    /// There is more than was looked at.
+    /// There are more rows than were read.
     pub is_partial: bool,
 }
 
@@ -71,7 +71,7 @@ impl Directory {
 }
 
 impl KnownSession {
-    /// What the session's rows of its partners say of it.
+    /// A session, from the list rows of its partners.
     ///
     /// # Errors
     /// If the store fails.

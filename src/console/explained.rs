@@ -1,4 +1,4 @@
-//! Why a partner heard of an event, or did not, in words.
+//! Explains in words why a partner heard of an event or did not.
 
 use tandem_actors::{
     domain::{ids::Seq, view::PartnerOversight},
@@ -25,7 +25,7 @@ impl Verdict {
     }
 }
 
-/// What is known of one event and one partner.
+/// The facts about one event and one partner.
 pub struct Told<'a> {
     pub event: &'a ExplainedEvent,
     pub partner: &'a PartnerOversight,
@@ -68,7 +68,7 @@ impl Told<'_> {
         }
     }
 
-    /// All that happened, a sentence for each step.
+    /// The way of the event to the partner, a sentence for each step.
     pub fn sentences(&self) -> Vec<String> {
         let mut told = Vec::new();
         if self.is_author() {
@@ -102,7 +102,7 @@ impl Told<'_> {
     }
 }
 
-/// Why no device can be reached, as far as it still shows.
+/// Why no device can be reached, if it is still visible.
 fn devices(reach: &Reach) -> String {
     let deaths = reach.devices.iter().filter_map(|device| match device.state {
         DeviceState::Retired { at } => Some(at),

@@ -1,4 +1,4 @@
-//! What all pages have in common.
+//! The frame of all pages.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -48,7 +48,7 @@ pub fn whole(view: &View, page: &Page, operator: &Operator, notice: Option<&Noti
     document(&format!("{} · Tandem", page.title), true, &body)
 }
 
-/// A section, as it stands on the page and as it comes later.
+/// A section, as part of the page or of an update.
 pub fn part(section: &Section) -> Markup {
     html! { section id=(section.id) { (section.content) } }
 }
@@ -78,7 +78,7 @@ pub fn form_key(operator: &Operator) -> Markup {
     html! { input type="hidden" name="key" value=(operator.form_key); }
 }
 
-/// A button that changes something, with what it is about.
+/// A button that changes something, with the object of the change.
 pub fn button(operator: &Operator, action: &str, about: &[(&str, &str)], label: &str) -> Markup {
     html! {
         form.act method="post" action={ "/console/" (action) } {

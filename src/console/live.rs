@@ -15,14 +15,14 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Console, layout, shared::IDLE, sign_in::Operator, view::View};
 
-/// The time between two looks.
+/// The time between two renderings.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
-/// A comment is sent after so many looks without a change, so that the browser and proxies keep the connection.
+/// After this many renderings without a change a comment is sent, so that browser and proxies keep the connection.
 const QUIET: u32 = 15;
 
-/// Pages that are kept current at a time.
+/// The largest number of pages that are kept current.
 pub(super) const MOST: usize = 32;
-/// What a page too many gets: its browser asks again after half a minute.
+/// The answer to further pages. Their browsers ask again after half a minute.
 const FULL: &str = "retry: 30000\n\nevent: full\ndata:\n\n";
 
 struct PageStream {
@@ -30,12 +30,12 @@ struct PageStream {
     view: View,
     operator: Operator,
     cookie: String,
-    /// What the browser has, by section.
+    /// The content that the browser has, by section.
     shown: HashMap<&'static str, String>,
     quiet: u32,
     pause: Duration,
     begun: bool,
-    /// The last look failed.
+    /// The last rendering failed.
     is_failing: bool,
     _place: OwnedSemaphorePermit,
 }
@@ -103,7 +103,8 @@ impl PageStream {
         }
     }
 
-    /// The sections that changed since the last look. The first look sends all: the page may be older.
+    /// The sections that changed since the last rendering. The first time it returns all, because the page may be
+    /// older.
     async fn changed(&mut self) -> Result<String, StoreError> {
         let page = self.view.page(&self.console, &self.operator).await?;
         if std::mem::take(&mut self.is_failing) {

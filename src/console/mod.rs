@@ -1,9 +1,9 @@
 //! The console under `/console`: pages for the operator of the node. The server renders them; a few lines of script
 //! replace the parts that change, as server-sent events bring them. Every page also works without the script.
 //!
-//! It shows what the node knows and nothing that a partner wrote. [`sign_in`] decides who sees it, [`view`] which page
-//! a path names, [`pages`] what stands on it, [`live`] keeps it current, and [`acts`] does what its buttons ask for.
-//! [`changes`] remembers who did that.
+//! It shows the state of the node, and no partner's text. [`sign_in`] decides who may see it. [`view`] finds the page
+//! of a path, [`pages`] renders it, and [`live`] keeps it current. [`acts`] has the actions of its buttons, and
+//! [`changes`] records who did them.
 
 mod acts;
 mod changes;
@@ -98,13 +98,13 @@ impl Console {
         })
     }
 
-    /// The devices of all users, not older than [`EVERY`].
+    /// The devices of all users, at most [`EVERY`] old.
     async fn devices(&self) -> Result<Arc<DevicesOverview>, StoreError> {
         let (store, now) = (self.node.store.clone(), self.node.clock.now());
         self.devices.get(EVERY, move || DevicesOverview::read(&*store, now)).await
     }
 
-    /// What waits to be pushed, as it was a moment ago.
+    /// The waiting pushes, as they were a moment ago.
     async fn pushes(&self) -> Result<Arc<PushOverview>, StoreError> {
         let store = self.node.store.clone();
         self.pushes.get(live::EVERY / 2, move || PushOverview::read(&*store)).await
@@ -129,7 +129,7 @@ impl Console {
         self.backups.get(live::EVERY / 2, move || Ok(pages::backups::read(&service))).await
     }
 
-    /// Notes the node's numbers every few seconds, as long as the console exists.
+    /// Records the node's numbers every few seconds, as long as the console exists.
     pub async fn keep_history(self: Arc<Self>) {
         let weak = Arc::downgrade(&self);
         drop(self);

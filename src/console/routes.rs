@@ -56,7 +56,7 @@ pub fn configure(app: &mut ServiceConfig, console: Option<Arc<Console>>) {
 
 #[derive(Deserialize)]
 struct LinkFor {
-    /// Who will sign in.
+    /// The operator who will sign in.
     name: String,
 }
 
@@ -99,7 +99,7 @@ async fn enter(request: HttpRequest, console: Data<Console>, query: Query<Ticket
     HttpResponse::Ok().insert_header((header::SET_COOKIE, cookie)).content_type(HTML).body(page)
 }
 
-/// Who sent a request, and the cookie.
+/// The operator who sent a request, and the cookie.
 pub fn signed_in(request: &HttpRequest, console: &Console) -> Option<(Operator, String)> {
     let sent = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
     let mut pairs = sent.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));

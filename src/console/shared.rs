@@ -1,4 +1,4 @@
-//! What is expensive to read, and shown by several open pages: one of them reads it for all.
+//! Values that are expensive to read and that several open pages show. One of the pages reads a value for all.
 
 use std::{
     sync::Arc,
@@ -9,8 +9,7 @@ use actix_web::web;
 use tandem_actors::ports::StoreError;
 use tokio::sync::Mutex;
 
-/// What took long to read is read less often: it is good for this many times as long, and so long is the pause before
-/// the next look.
+/// A value that takes long to read is read less often: it stays valid for this many times the duration of the read.
 pub(super) const IDLE: u32 = 10;
 
 pub struct SharedReading<T>(Mutex<Option<Known<T>>>);

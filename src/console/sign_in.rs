@@ -24,9 +24,9 @@ type Digest = [u8; 32];
 /// Who is signed in.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    /// As `tandem console` named them.
+    /// The name that `tandem console` has given.
     pub name: String,
-    /// What forms carry, so that no other site can send one.
+    /// The key in forms, without which no other site can send one.
     pub form_key: String,
 }
 
@@ -42,7 +42,7 @@ struct SignedIn {
     notice: Option<Notice>,
 }
 
-/// How something ended that was asked for. Shown on the next page.
+/// The outcome of the last action, to be shown on the next page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     pub is_failure: bool,

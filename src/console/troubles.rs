@@ -1,4 +1,4 @@
-//! What is wrong with the node, in words, with what to do.
+//! The problems of the node, in words, with advice.
 
 use maud::{Markup, html};
 use tandem_actors::ports::StoreError;
@@ -19,7 +19,7 @@ pub struct Trouble {
     pub page: Option<&'static str>,
 }
 
-/// Everything that is wrong at the moment, the worst first.
+/// All present problems, the worst first.
 pub async fn troubles(console: &Console, meters: &Meters) -> Result<Vec<Trouble>, StoreError> {
     let mut all: Vec<Trouble> = of_the_store(console).collect();
     let quarantined = console.node.coordinator.quarantined().len();

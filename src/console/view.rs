@@ -1,4 +1,4 @@
-//! Which page a request asks for, and what a page consists of.
+//! Finds the page of a request, and defines the parts of a page.
 
 use actix_web::{HttpRequest, web::Query};
 use maud::Markup;
@@ -18,7 +18,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum View {
     Now,
-    /// What somebody looks for.
+    /// The searched text.
     Sessions(String),
     Session(String),
     People(String),
@@ -29,7 +29,7 @@ pub enum View {
     Changes,
 }
 
-/// What stands on a page.
+/// The content of a page.
 pub struct Page {
     pub title: String,
     pub sections: Vec<Section>,

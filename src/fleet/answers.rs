@@ -1,4 +1,4 @@
-//! What a node that stands by answers itself, and what it says when there is no owner to pass a connection on to.
+//! The answers of a node that stands by: to questions about itself, and to requests while there is no owner.
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::{connections::failure, store::Owner};
 
 const UNAVAILABLE: &str = "503 Service Unavailable";
 
-/// A request about this node and not about what the database holds.
+/// A request about this node, which needs no database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Question {
     Health,
@@ -16,7 +16,7 @@ pub(super) enum Question {
 }
 
 impl Question {
-    /// Of the beginning of a connection. `None`: it is for the owner.
+    /// Reads the first line of a connection. `None`: the request is for the owner.
     pub fn of(head: &[u8]) -> Option<Self> {
         let line = head.split(|byte| *byte == b'\r' || *byte == b'\n').next()?;
         let mut words = std::str::from_utf8(line).ok()?.split(' ');
@@ -46,7 +46,7 @@ impl Question {
     }
 }
 
-/// For a request that found no owner in time.
+/// The answer to a request that found no owner in time.
 pub(super) fn no_owner() -> String {
     failure(UNAVAILABLE, "SERVICE_UNAVAILABLE", "this node stands by, and no node owns the database at the moment")
 }

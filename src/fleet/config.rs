@@ -11,15 +11,15 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FleetSettings {
-    /// Whether other nodes may stand by for this one, and this one for them.
+    /// Whether this node and others stand by for each other.
     pub enabled: bool,
-    /// How this node is called in lists of nodes. Empty: the machine's name.
+    /// The name of this node in lists of nodes. Empty: the machine's name.
     pub name: String,
-    /// Where this node takes the connections that other nodes pass on. Port 0 takes a free one.
+    /// The address at which this node takes the connections that other nodes pass on. Port 0 takes a free port.
     pub listen: SocketAddr,
-    /// Where other nodes reach that, as `HOST:PORT`. Empty: what `listen` says.
+    /// The same address as other nodes reach it, as `HOST:PORT`. Empty: the same as `listen`.
     pub address: String,
-    /// A node that cannot renew its ownership of the database for this long may be replaced.
+    /// Another node may take over if the owner has not renewed its lease for this long.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
 }

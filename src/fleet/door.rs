@@ -1,4 +1,4 @@
-//! A node that stands by, as clients see it: it takes connections as the owner does, and passes them on.
+//! A node that stands by, as clients see it: it takes connections like the owner, and passes them on.
 
 use std::{io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
@@ -13,13 +13,13 @@ use crate::{
     store::{Owner, Sight},
 };
 
-/// After an error of the system, as too many open files.
+/// The pause after an error of the system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
-/// A stop waits so long for connections that are quiet, and then ends all.
+/// A stop waits this long for connections to become quiet, and then ends all.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 const STOP_LOOKS_EVERY: Duration = Duration::from_millis(20);
 
-/// What a node listens with.
+/// The listeners of a node.
 pub struct Entrance<'a> {
     /// For clients.
     pub clients: &'a TcpListener,
@@ -32,7 +32,7 @@ pub struct Entrance<'a> {
     pub metrics: PrometheusHandle,
 }
 
-/// Passes connections on until [`Door::close`]. Those that it has taken before go on.
+/// Passes connections on until [`Door::close`]. Connections that it has taken before then continue.
 pub struct Door {
     owner: Rc<watch::Sender<Option<Owner>>>,
     registry: Arc<Registry>,
@@ -56,7 +56,7 @@ impl Door {
         let tell = owner.clone();
         let tasks = vec![
             rt::spawn(accept(clients, move |stream| drop(rt::spawn(pass::on(stream, passing.clone()))))),
-            // Another node believes that this one is the owner. It looks again.
+            // Another node takes this one for the owner. It reads the owner again.
             rt::spawn(accept(fleet, drop)),
             rt::spawn(async move {
                 while sights.changed().await.is_ok() {
@@ -69,16 +69,16 @@ impl Door {
         Ok(Self { owner, registry, stop, tasks })
     }
 
-    /// Takes no more connections, because this node is `owner` now and takes them itself. Connections that wait for an
-    /// owner have found it.
+    /// Takes no more connections, because this node is the owner now and serves them itself. Connections that wait for
+    /// an owner are passed on to it.
     pub fn close(self, owner: Owner) {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.owner.send_replace(Some(owner));
-        // The connections that were passed on keep what they need.
+        // The connections that were passed on keep their state alive.
         rt::spawn(async move { self.owner.closed().await });
     }
 
-    /// Takes no more connections, and ends those that it has as soon as they are quiet.
+    /// Takes no more connections, and ends the present ones as soon as they are quiet.
     pub async fn stop(self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.registry.stop();

@@ -17,8 +17,8 @@ use crate::{connections::Registry, store::Member};
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Ends all connections when the lease could not be renewed in time: another node may be the owner by now, and clients
-/// have to find it. Never returns.
+/// Ends all connections when the lease could not be renewed in time. Another node may be the owner by then, and clients
+/// must find it. Never returns.
 pub async fn watch_lease(member: Arc<Member>, connections: Arc<Registry>) {
     let mut held = true;
     loop {

@@ -1,5 +1,5 @@
-//! One connection to a node that stands by. Its bytes are passed on to the owner as they are; only its first line is
-//! read, for questions about this node itself.
+//! One connection to a node that stands by. Its bytes are passed on to the owner unchanged. Only the first line is
+//! read, to recognise questions about this node.
 
 use std::{cell::Cell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
@@ -20,16 +20,16 @@ use crate::{
     store::Owner,
 };
 
-/// How long a connection waits for an owner that takes it.
+/// How long a connection waits for an owner to take it.
 const WAIT: Duration = Duration::from_secs(5);
 const TRY_EVERY: Duration = Duration::from_millis(50);
 /// Bytes that are read before the owner is asked.
 const FIRST: usize = 8 * 1024;
-/// Bytes of a direction that are under way.
+/// The buffer of one direction, in bytes.
 const PIECE: usize = 8 * 1024;
-/// The last bytes of an answer have this long to reach the client.
+/// How long the last bytes of an answer may take to reach the client.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// A stopping node ends a connection when its last bytes came from the owner and are this old.
+/// A stopping node ends a connection if the last bytes came from the owner and are this old.
 const QUIET: Duration = Duration::from_millis(300);
 
 /// What all connections share.
@@ -100,7 +100,7 @@ where
     let replaced = owners.wait_for(|owner| owner.as_ref().is_some_and(|owner| owner.id != id));
     tokio::select! {
         passed = both_ways(client, owner, passing.stopping.clone()) => passed,
-        // What the former owner may still say does not count any more.
+        // Bytes of a former owner do not count any more.
         _ = replaced => Ok(()),
     }
 }
@@ -114,7 +114,7 @@ async fn read_until(client: &mut (impl AsyncRead + Unpin), head: &mut Vec<u8>, e
     Ok(())
 }
 
-/// A connection to the owner, and the owner's id. Waits for one that takes it.
+/// A connection to the owner, and the owner's id. Waits for an owner that takes it.
 async fn find(ends: Ends, owners: &mut watch::Receiver<Option<Owner>>) -> (TcpStream, String) {
     let mut told = false;
     loop {
@@ -141,7 +141,7 @@ async fn say<S: AsyncRead + AsyncWrite + Unpin>(mut client: S, answer: &str) -> 
     goodbye(&mut client).await
 }
 
-/// Lets the client read what was written: a close with unread bytes would destroy it.
+/// Waits until the client has read the answer. Closing with unread bytes would destroy it.
 async fn goodbye<S: AsyncRead + AsyncWrite + Unpin>(client: &mut S) -> io::Result<()> {
     client.shutdown().await?;
     drop(timeout(GOODBYE, tokio::io::copy(client, &mut tokio::io::sink())).await);
@@ -166,7 +166,7 @@ where
     };
     let down = copy(&mut from_owner, &mut to_client, &last, true);
     let quiet = async {
-        // The node does not stop any more if nobody can say so.
+        // The sender is gone, so there will be no stop.
         if stopping.wait_for(|stopping| *stopping).await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -57,7 +57,7 @@ async fn drive() {
 }
 
 impl Rounds {
-    /// Starts a request in this round. Otherwise returns what tells that the request may start.
+    /// Starts a request in this round. Otherwise returns a receiver that fires when the request may start.
     fn start(&mut self, user: u64) -> Option<oneshot::Receiver<()>> {
         let started_by = self.started_by.entry(user).or_default();
         if self.started < PER_ROUND && *started_by < PER_USER && !self.waiting.contains_key(&user) {

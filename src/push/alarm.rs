@@ -1,4 +1,4 @@
-//! Waits for moments of the injected clock. A test that moves the clock says so, and all waits look again.
+//! Waits for moments of the injected clock. A test that moves the clock notifies all waits, which then read it again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ impl Alarm {
         Self { clock, moved: watch::Sender::new(()) }
     }
 
-    /// The settled time. Due times by a wall clock that was ahead for a moment would be late when it is right again.
+    /// The settled time. A due time from a wall clock that was ahead for a moment would be too late.
     pub fn now(&self) -> Timestamp {
         self.clock.settled()
     }

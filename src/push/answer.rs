@@ -1,4 +1,4 @@
-//! Reads the service's answers, one ticket at a time, so that an unreadable ticket affects only its own message. Pure.
+//! Reads the service's answers, one ticket at a time. So an unreadable ticket affects only its own message. Pure.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,23 +15,23 @@ pub enum Transport {
     Answered {
         /// As in HTTP.
         status: u16,
-        /// When to try again, if the service says so.
+        /// The `Retry-After` of the service, if there is one.
         retry_after: Option<Duration>,
-        /// JSON, if all is well.
+        /// The body, normally JSON.
         body: Vec<u8>,
     },
-    /// The request has not left.
+    /// The request was not sent.
     NotSent(Cause),
-    /// Nobody knows whether the service has taken it.
+    /// It is unknown whether the service has accepted the request.
     Broken(Cause),
 }
 
-/// What the answer to a send says about its recipients.
+/// The meaning of the answer to a send, for its recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendReply {
     /// One outcome for each recipient, in order; `errors_too` if the answer also held errors of the whole request.
     Each { outcomes: Vec<Outcome>, errors_too: bool },
-    /// The same for all.
+    /// The same outcome for all.
     All { outcome: Outcome, retry_after: Option<Duration> },
     /// The service refused the whole batch because of one of its messages. The halves are sent separately.
     Bisect { code: ExpoCode },
@@ -149,7 +149,7 @@ fn error_code(ticket: &Value) -> ExpoCode {
     ticket["details"]["error"].as_str().map_or(ExpoCode::new("Unspecified"), ExpoCode::new)
 }
 
-/// What a receipt says.
+/// The content of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receipt {
     Delivered,

@@ -1,4 +1,5 @@
-//! Begins attempts: each session is asked once more, and the start is durable before the request.
+//! Begins attempts. Each session is asked once more whether the push is wanted. The start of an attempt is durable
+//! before the request is sent.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use crate::traces;
 
 /// How long a session may take to say whether a push is still wanted.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-/// When a session that did not answer is asked again.
+/// The pause before a session that did not answer is asked again.
 const SESSION_AGAIN: Backoff = Backoff::constant(Duration::from_secs(10));
 
 /// A message whose attempt has durably started.
@@ -37,7 +38,7 @@ pub(super) struct StartedMessage {
     pub device: Device,
     pub message: PushMessage,
     pub scope: Scope,
-    /// Of the attempt, in the trace of the request that made the event.
+    /// The span of the attempt, in the trace of the request that made the event.
     pub span: Span,
 }
 

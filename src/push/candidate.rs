@@ -1,4 +1,5 @@
-//! A push that may be sent, and the plan of one round: what may be sent, and what is closed without sending.
+//! A push that may be sent, and the plan of one round: the pushes that may be sent, and those that are closed without
+//! sending.
 
 use tandem_actors::{RequestId, domain::time::Timestamp, keys::Key, ports::Change, records::PushJob};
 
@@ -12,7 +13,7 @@ pub(super) struct Candidate {
     pub id: PushId,
     pub event: String,
     pub expires_at: Timestamp,
-    /// The rows that it was made of. No other batch takes them meanwhile.
+    /// The rows of this push. No other batch takes them meanwhile.
     pub claimed: Vec<Key>,
     /// Written together with the start of the attempt.
     pub on_start: Vec<Change>,
@@ -32,7 +33,7 @@ impl Candidate {
 }
 
 pub(super) enum Origin {
-    /// Jobs of one user and session. `job` is the newest; `on_start` closes the others.
+    /// The jobs of one user and session. `job` is the newest; `on_start` closes the others.
     Jobs {
         newest: Key,
         job: PushJob,
@@ -44,7 +45,7 @@ pub(super) enum Origin {
     },
 }
 
-/// What one round does with the due rows.
+/// The plan of one round for the due rows.
 #[derive(Default)]
 pub(super) struct Plan {
     pub candidates: Vec<Candidate>,

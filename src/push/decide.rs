@@ -1,5 +1,5 @@
-//! Decides what becomes of a due push: it is sent, held, or closed. Pure: the facts are gathered before, and the
-//! decision is written afterwards.
+//! Decides whether a due push is sent, held or closed. Pure: the caller gathers the facts before, and writes the
+//! decision afterwards.
 
 use tandem_actors::{
     domain::{ids::Seq, time::Timestamp},
@@ -16,10 +16,10 @@ use super::{
 /// The reason to drop a push whose device is unregistered or belongs to another user.
 pub(super) const NO_DEVICE: &str = "the device is not registered any more";
 
-/// The reason to hold a push until the user wants to be rung again.
+/// The reason to hold a push during quiet hours.
 pub(super) const QUIET_HOURS: &str = "quiet hours";
 
-/// What a decision depends on.
+/// The facts of a decision.
 pub(super) struct Facts<'a> {
     pub now: Timestamp,
     pub expires_at: Timestamp,
@@ -35,7 +35,7 @@ impl Facts<'_> {
     }
 }
 
-/// What becomes of a job. `None`: it was decided before. `record` is what was decided about it so far.
+/// The decision about a job. `None` if it was decided before. `record` is the earlier decision.
 pub(super) fn decide(
     job: &PushJob,
     record: Option<&PushRecord>,
@@ -67,7 +67,7 @@ pub(super) fn decide(
     Some(Decision::Sent { devices: devices.try_into().unwrap_or(u32::MAX) })
 }
 
-/// What becomes of a delivery whose retry is due.
+/// The decision about a delivery whose retry is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RetryDecision {
     End(Final),
@@ -75,7 +75,7 @@ pub(super) enum RetryDecision {
     Send(Device),
 }
 
-/// `not_before` is until when a device has to wait.
+/// `not_before` is the time until which a device has to wait.
 pub(super) fn decide_retry(
     delivery: &Delivery,
     facts: &Facts<'_>,

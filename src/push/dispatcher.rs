@@ -137,7 +137,7 @@ impl Sender {
         }
     }
 
-    /// Plans what is due, and writes what is closed without sending. `None` after a failure and a pause.
+    /// Plans the due rows, and writes the pushes that are closed without sending. `None` after a failure and a pause.
     async fn next_plan(&self, room: usize) -> Option<Plan> {
         loop {
             let failure = match self.collect(room, self.alarm.now()) {

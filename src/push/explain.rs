@@ -1,5 +1,5 @@
-//! Explains what became of a push, from its rows: the decision, every attempt on every device, tickets and receipts.
-//! For operators. It holds no push token and no text.
+//! Explains a push from its rows: the decision, every attempt on every device, tickets and receipts. For operators. It
+//! contains no push token and no text.
 
 use serde::Serialize;
 use tandem_actors::{
@@ -112,7 +112,7 @@ impl ExplainedDelivery {
         self.attempts.iter().any(|attempt| matches!(attempt.outcome, Some(Outcome::Accepted { .. })))
     }
 
-    /// Whether its end was told by a receipt.
+    /// Whether a receipt told its end.
     pub fn has_receipt(&self) -> bool {
         let by_receipt = Some(Final::Delivered) == self.outcome || Some(Final::ReceiptLost) == self.outcome;
         by_receipt || matches!(self.outcome, Some(Final::Rejected { by: RejectedBy::Receipt, .. }))
@@ -223,7 +223,7 @@ fn explained_delivery(delivery: Delivery) -> ExplainedDelivery {
     }
 }
 
-/// Deletes what was sent to an erased user in these sessions.
+/// Deletes the records of pushes to an erased user in these sessions.
 pub async fn forget(
     store: &dyn Store,
     journal: &Journal,

@@ -1,4 +1,4 @@
-//! What waits to be pushed, and which devices are lost, for the operator. It holds no push token and no text.
+//! Waiting pushes and lost devices, for the operator. It contains no push token and no text.
 
 use std::collections::HashSet;
 
@@ -27,7 +27,7 @@ pub struct WaitingPush {
     pub seq: Seq,
     /// When it was decided, or tried first.
     pub since: Timestamp,
-    /// When it is looked at next.
+    /// When it is due.
     pub due: Option<Timestamp>,
     pub why: Why,
 }
@@ -37,15 +37,15 @@ pub struct WaitingPush {
 pub enum Why {
     /// It is due, or becomes so soon.
     Turn,
-    /// It was decided to hold it, for this reason.
+    /// It is held for this reason.
     Held(String),
-    /// So many attempts were made, and the last one ended like this.
+    /// The number of attempts, and the outcome of the last one.
     Retry { attempts: u32, last: Option<Outcome> },
-    /// Expo was asked so often for its receipt.
+    /// How often Expo was asked for its receipt.
     Receipt { asked: u32 },
 }
 
-/// What waits. Each list holds those that are due first, and the number is that of all, up to [`MOST`].
+/// Waiting pushes. Each list has those that are due first, and the number of all, up to [`MOST`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PushOverview {
     /// Pushes that have not been sent.
@@ -57,7 +57,7 @@ pub struct PushOverview {
     /// Receipts that Expo is asked for.
     pub receipts: Vec<WaitingPush>,
     pub receipts_in_all: usize,
-    /// Rows before or among those that are shown that cannot be read.
+    /// Unreadable rows before or among the listed ones.
     pub unreadable: usize,
 }
 
@@ -81,7 +81,7 @@ pub struct DevicesOverview {
     pub retired: Vec<LostDevice>,
     /// Expo said so of suspiciously many at once.
     pub quarantined: Vec<LostDevice>,
-    /// There are more users than were looked at.
+    /// There are more users than were read.
     pub is_partial: bool,
     /// Users whose devices cannot be read.
     pub unreadable: usize,
@@ -93,7 +93,7 @@ pub const MOST: usize = 10_000;
 const SHOWN: usize = 50;
 
 impl PushOverview {
-    /// Reads what waits.
+    /// Reads the waiting pushes.
     ///
     /// # Errors
     /// If the store fails.
@@ -215,7 +215,7 @@ mod tests {
         Change::Put(key, records::encode(&job))
     }
 
-    /// A row that a version to come may have written, or a bug.
+    /// A row that a later version or a bug may have written.
     fn broken(mut change: Change) -> Change {
         if let Change::Put(_, row) = &mut change {
             *row = Bytes::from_static(b"\xc1");

@@ -33,7 +33,7 @@ struct SessionPace {
 /// When one user was notified of any session lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct UserPace {
-    /// When everything sent so far fits the user's rate.
+    /// The time at which everything sent so far fits the user's rate.
     paid: Timestamp,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Paces {
     users: DashMap<UserId, UserPace>,
 }
 
-/// A push that has to wait for its turn.
+/// A push that has to wait.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooSoon {
     pub until: Timestamp,

@@ -1,4 +1,4 @@
-//! Plans one due push: gathers the facts, has the decision made, and turns it into changes. Nothing is written here.
+//! Plans one due push: gathers the facts, gets the decision, and turns it into changes. Nothing is written here.
 
 use tandem_actors::{
     domain::{ids::Seq, time::Timestamp},
@@ -54,7 +54,7 @@ impl Sender {
         }
     }
 
-    /// The group, and what was decided about its newest job before. `None` without jobs.
+    /// The group, and the earlier decision about its newest job. `None` without jobs.
     fn group(
         &self,
         mut jobs: Vec<(Key, PushJob)>,

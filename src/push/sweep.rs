@@ -77,7 +77,7 @@ impl Sender {
     }
 
     /// The time of the oldest waiting push, among those that are due next. A delivery that waits for a retry counts
-    /// from its first attempt. What quiet hours hold does not count, and what they have held counts from their end.
+    /// from its first attempt. A push that quiet hours hold does not count. After that it counts from their end.
     fn oldest_waiting(&self, now: Timestamp) -> Option<Timestamp> {
         let page = |prefix: &Key| self.store.scan(prefix, None, Direction::Forward, PAGE).unwrap_or_default();
         let is_quiet = |user: &UserId| self.devices.reach(user).is_ok_and(|reach| reach.quiet_until(now).is_some());

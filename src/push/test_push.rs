@@ -27,7 +27,7 @@ struct TestMessage<'a> {
     channel_id: Option<&'a str>,
 }
 
-/// Seconds. A test that comes later tells nobody anything.
+/// How long Apple and Google may try, in seconds. A later test would be useless.
 const TTL: u64 = 600;
 
 impl Pusher {

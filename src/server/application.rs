@@ -46,7 +46,7 @@ use crate::{
 
 /// A stopping node waits this long for request bodies that are on their way.
 const BODIES_MAY_TAKE: Duration = Duration::from_secs(1);
-/// Between two attempts to erase what a restore has brought back.
+/// The pause between two attempts to erase the accounts that a restore has brought back.
 const ERASE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// A node that listens and is ready to run.
@@ -169,7 +169,7 @@ impl Application {
 /// A store that is open.
 pub(super) type OpenStore = (Arc<dyn Store>, Option<Backups>);
 
-/// What the node shows in handshakes, and who renews it, if it does that itself.
+/// The certificate, and the task that renews it if the node does that itself.
 type Certificate = (Option<Arc<ServerCertificate>>, Option<Acme>);
 
 /// A node that listens, before its parts are started.
@@ -194,7 +194,7 @@ impl ListeningNode {
     }
 }
 
-/// SIGTERM and SIGINT, from when this is made: before anybody is told that the node runs.
+/// SIGTERM and SIGINT. It is made before the node reports that it runs.
 pub(super) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
@@ -213,7 +213,7 @@ impl StopSignals {
     }
 }
 
-/// What the settings say about it.
+/// The settings of the listeners.
 pub(super) fn certificate(settings: &Settings) -> Result<Certificate, StartError> {
     let Some(tls) = &settings.server.tls else { return Ok((None, None)) };
     if let Some(acme) = &tls.acme {
@@ -225,7 +225,7 @@ pub(super) fn certificate(settings: &Settings) -> Result<Certificate, StartError
     Ok((Some(certificate), None))
 }
 
-/// Erases what a restore has brought back, before anybody can read it. What cannot be done now is tried again.
+/// Erases the accounts that a restore has brought back, before anybody can read them. A failure is tried again later.
 async fn erase_again(state: &Data<AppState>) {
     match http::erase_again(state).await {
         Ok(0) => {}
@@ -256,7 +256,7 @@ async fn upkeep(coordinator: Coordinator) {
     tokio::join!(resume, coordinator.clone().run_maintenance());
 }
 
-/// Logs the settings that a reader of an unknown node's log needs first. Secrets are never shown.
+/// Logs the most important settings. Secrets are never shown.
 fn announce(settings: &Settings, address: SocketAddr) {
     tracing::info!(
         version = VERSION,
@@ -284,7 +284,7 @@ fn backup_service(settings: &Settings, backups: Backups) -> Arc<BackupService> {
 
 /// The page at `/`.
 fn show_start_page(settings: &Settings, state: &Data<AppState>, coordination: &Coordination, token_hint: String) {
-    // The page must not keep the node's parts alive: they keep the page.
+    // A weak reference, because the node's parts own the page.
     let state = Arc::downgrade(&state.clone().into_inner());
     let (provider, console) = (coordination.provider.name(), settings.console.enabled);
     // `tandem demo --open` tells its node where its phones are.
@@ -297,7 +297,7 @@ fn show_start_page(settings: &Settings, state: &Data<AppState>, coordination: &C
     coordination.provider.set_start_page(Arc::new(page));
 }
 
-/// How the console gets the nodes of the fleet, if this node has one.
+/// How the console lists the nodes of the fleet. `None` without a fleet.
 fn list_fleet(settings: &Settings) -> Option<ListFleet> {
     let Place::Postgres { address, .. } = settings.store_place() else { return None };
     let options = settings.store_options();
@@ -305,7 +305,7 @@ fn list_fleet(settings: &Settings) -> Option<ListFleet> {
     settings.fleet.enabled.then(|| Arc::new(list) as ListFleet)
 }
 
-/// The console, if there is to be one. It notes the node's numbers from now on.
+/// The console, if it is enabled. It records the node's numbers from now on.
 fn open_console(
     settings: &Settings,
     state: &Data<AppState>,

@@ -26,12 +26,12 @@ use crate::{
     tls::ServerCertificate,
 };
 
-/// A try to take over that failed is repeated after this time.
+/// The pause after a failed attempt to take over.
 const AGAIN: Duration = Duration::from_millis(250);
-/// Digits of the digest of the settings that have to be alike: too few to tell anything about a secret.
+/// Digits of the digest of the shared settings. They are too few to reveal anything about a secret.
 const LIKENESS: usize = 8;
 
-/// What this node is in its fleet, and how the others reach it.
+/// This node's place in its fleet, and its address for the other nodes.
 pub(super) struct FleetNode {
     pub member: Arc<Member>,
     pub listener: TcpListener,
@@ -47,7 +47,7 @@ impl FleetNode {
         Ok(Self { member: Arc::new(member), listener })
     }
 
-    /// This node as the owner, for connections that this process passes on itself.
+    /// This node as the owner, for connections that this process passes on to itself.
     pub fn as_owner(&self) -> Result<Owner, StartError> {
         let address = self.listener.local_addr().map_err(StartError::Ended)?.to_string();
         Ok(Owner { address, ..self.member.as_owner() })
@@ -60,7 +60,8 @@ impl FleetNode {
     }
 }
 
-/// Of the settings with which any node of a fleet must accept what another one has given out.
+/// The digest of the settings that must be the same on all nodes of a fleet, because each must accept the others'
+/// tokens.
 fn likeness(settings: &Settings) -> String {
     let auth = &settings.auth;
     let secret = auth.hs256_secret.as_ref().map(|secret| secret.reveal().to_owned());
@@ -111,7 +112,7 @@ impl StandingBy {
         Ok(Self { standby, door, certificate, _operator: operator })
     }
 
-    /// Returns the store when this node owns the database; `None` when it is to stop.
+    /// Stands by until this node owns the database, and returns its store. `None` if the node is stopped.
     pub async fn until_needed(
         self,
         settings: &Settings,

@@ -10,8 +10,7 @@ use crate::{
     secrets::{self, SecretError},
 };
 
-/// Puts the secrets that the node made for itself into the settings. Returns how a user gets a token, for the start
-/// page.
+/// Adds the generated secrets to the settings. Returns a hint for the start page: how a user gets a token.
 pub(super) fn complete(settings: &mut Settings) -> Result<String, SecretError> {
     let generated = settings.auth.hs256_secret.is_none();
     settings.auth.hs256_secret = secrets::token_secret(settings)?;

@@ -28,11 +28,11 @@ pub(super) struct Durable {
     pub store: Arc<dyn Store>,
     pub journal: Journal,
     pub clock: Arc<dyn Clock>,
-    /// For files beside the store.
+    /// Encrypts files beside the store.
     pub envelope: Envelope,
 }
 
-/// The threads that serve [`Durable`].
+/// The threads of [`Durable`].
 pub(super) struct DurableThreads {
     pub writer: JoinHandle<()>,
     pub stall_watch: StallWatch,

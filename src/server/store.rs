@@ -30,7 +30,7 @@ pub(super) fn open(
         (Place::Directory(location), Some(sign)) if !store::is_there(location) => {
             return Err(StartError::StoreMissing { store: place, sign });
         }
-        // A database is asked once.
+        // For a database, opening is the check.
         (Place::Postgres { .. }, Some(sign)) => {
             let options = store::Options { may_make: false, ..options };
             place.open_with_backups(&options).map_err(|error| match error {
@@ -48,7 +48,7 @@ pub(super) fn open(
     Ok(opened)
 }
 
-/// The error if a store that is not there was there before.
+/// The error for a missing store that existed before.
 pub fn missing(settings: &Settings) -> Option<StartError> {
     sign(settings).map(|sign| StartError::StoreMissing { store: settings.store_place(), sign })
 }

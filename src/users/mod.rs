@@ -181,7 +181,7 @@ impl Users {
     }
 }
 
-/// Keeps that the user was signed out, apart from the profile.
+/// Stores the time of the sign-out in a row of its own, which outlives the profile.
 fn signed_out(id: &UserId, at: Timestamp) -> Change {
     Change::Put(keys::signed_out(id), records::encode(&at))
 }

@@ -1,4 +1,4 @@
-//! What was changed by the console.
+//! The changes made by the console.
 
 use maud::html;
 

@@ -1,4 +1,4 @@
-//! How the node is at the moment.
+//! The present condition of the node.
 
 use maud::{Markup, html};
 use tandem_actors::{domain::time::Timestamp, ports::StoreError};

@@ -1,4 +1,4 @@
-//! Pushes: what waits, which breakers are open, and which devices are lost.
+//! Waiting pushes, circuit breakers, and lost devices.
 
 use maud::{Markup, html};
 use tandem_actors::{domain::time::Timestamp, ports::StoreError};
@@ -54,7 +54,7 @@ pub fn all_breakers(console: &Console) -> Vec<(String, BreakerReport)> {
     console.pusher.breakers().into_iter().chain(cloud).collect()
 }
 
-/// What it means that a breaker is open. `label` is its name in metrics, `name` what it is of.
+/// The consequences of an open breaker. `label` is its name in metrics, `name` says what it is for.
 pub fn trouble(label: &str, name: &str) -> String {
     match label {
         "service" => "Expo does not answer".to_owned(),

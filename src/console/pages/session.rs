@@ -1,4 +1,4 @@
-//! One session: where both partners stand, and for each event why each of them heard of it, or did not.
+//! One session: the progress of both partners, and for each event why each of them heard of it or did not.
 
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ fn quarantine_box(operator: &Operator, session: &SessionId, quarantine: &Quarant
     }
 }
 
-/// What is known of a session's events.
+/// The facts about a session's events.
 struct Known<'a> {
     events: &'a [ExplainedEvent],
     pushes: &'a [ExplainedPush],
@@ -118,7 +118,7 @@ struct Known<'a> {
     now: Timestamp,
 }
 
-/// Which open breakers of Expo's hold all pushes up.
+/// The open breakers of Expo that stop all pushes.
 fn obstacle(console: &Console) -> Option<String> {
     let open = console.pusher.breakers().into_iter().filter(|(_, report)| report.is_open);
     let troubles: Vec<_> = open.map(|(name, report)| pages::push::trouble(report.name, &name)).collect();

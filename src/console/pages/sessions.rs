@@ -1,4 +1,4 @@
-//! Finds a session, and lists those that an operator may look for.
+//! Finds a session, and lists sessions.
 
 use maud::{Markup, html};
 use tandem_actors::{
@@ -30,7 +30,7 @@ pub async fn page(console: &Console, find: &str) -> Result<Page, StoreError> {
     Ok(Page { title: "Sessions".to_owned(), sections })
 }
 
-/// The session that a text names by its own id or by its invitation's, if there is one.
+/// The session with this id, or with the invitation of this id.
 ///
 /// # Errors
 /// If the store fails.
@@ -153,7 +153,7 @@ async fn latest(console: &Console) -> Result<Markup, StoreError> {
     })
 }
 
-/// What the directory does not hold.
+/// The note that the directory has a limit.
 pub fn limits(directory: &Directory) -> Markup {
     html! {
         @if directory.is_partial {

@@ -1,5 +1,5 @@
-//! What quiet hours hold. When a user changes them, it is decided anew at once: otherwise it would come when the former
-//! quiet hours end, which may be in the middle of the new ones.
+//! Pushes that quiet hours hold. When a user changes the quiet hours, these pushes are decided again at once. Otherwise
+//! they would be sent at the end of the former quiet hours, which may lie in the middle of the new ones.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use crate::push::{
     rows::{self, Decision, PushRecord},
 };
 
-/// Sessions of the user that are looked at, and the latest pushes of each.
+/// How many sessions of the user are searched, and how many of the latest pushes of each.
 const SESSIONS: usize = 1_000;
 const LATEST: usize = 32;
-/// What comes by itself so soon is left alone: the sender may have it in hand already, and would send it twice.
+/// A push that is due within this time is left alone. The sender may be working on it, and would send it twice.
 const SOON: Duration = Duration::from_secs(10);
 
 impl Devices {
-    /// Makes due what the user's quiet hours hold.
+    /// Makes the pushes due that the user's quiet hours hold.
     pub(super) fn release_held(&self, user: &UserId, now: Timestamp) -> Result<Vec<Change>, StoreError> {
         let prefix = keys::memberships(user);
         let memberships = self.store.scan(&prefix, None, Direction::Forward, SESSIONS)?;

@@ -50,13 +50,13 @@ pub struct Devices {
     journal: Journal,
     clock: Arc<dyn Clock>,
     per_user: usize,
-    /// What the store holds of recently requested users. An entry is never older than the store: a change replaces it
-    /// after the commit, also while a miss is being filled.
+    /// Recently requested users. An entry is never older than the store: a change replaces it after the commit, also
+    /// while a miss is being filled.
     cache: Cache<UserId, Arc<Reach>>,
     guard: Mutex<Guard>,
     /// Held during a change. The owner of a token is read and written under it.
     changing: tokio::sync::Mutex<Retirements>,
-    /// Something that was held has become due.
+    /// Notified when a held push has become due.
     released: tokio::sync::Notify,
 }
 
@@ -171,7 +171,7 @@ impl Devices {
         })
         .await?;
         if of_quiet_hours {
-            // In a commit after that of the preferences: what is due must not be decided by the former ones.
+            // In a commit after that of the preferences: a due push must not be decided by the former preferences.
             let user = of.clone();
             self.change(move |devices, _| {
                 Ok(ChangedUsers {
@@ -185,7 +185,7 @@ impl Devices {
         Ok(self.preferences(&of)?)
     }
 
-    /// Until something that was held has become due.
+    /// Waits until a held push has become due.
     pub(super) async fn released(&self) {
         self.released.notified().await;
     }

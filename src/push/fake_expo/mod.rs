@@ -12,7 +12,7 @@
 //! | `PUT /control/projects/{name}` | a [`ProjectSetup`] |
 //! | `GET /control/requests` | the requests, the oldest first |
 //! | `POST /control/clock` | `{"advance": "15m"}` |
-//! | `PUT /control/settings` | [`Settings`] |
+//! | `PUT /control/settings` | [`FakeExpoSettings`] |
 
 mod connection;
 mod control;

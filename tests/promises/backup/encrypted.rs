@@ -22,7 +22,7 @@ async fn a_backup_of_an_encrypted_store_shows_nothing_and_each_is_restored_with_
     let before = (views::of(&both.anna).await, views::of(&both.ben).await);
     back_up(server.data(), place.path()).await;
 
-    // Another key. The rows are sealed anew, and a backup is taken while they are, and another one when all are.
+    // Another key. The rows are encrypted again, and a backup is taken while they are, and another one when all are.
     let stopped = server.stop().await;
     let rekey = ["store", "rekey", "--new-key-file", &other, "--data", text(stopped.data())];
     done(with_key(&rekey, &first).await);
