@@ -21,6 +21,7 @@ mod disk;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz_tests;
+mod keeper;
 mod layout;
 mod read;
 mod recover;
@@ -33,8 +34,9 @@ mod wal;
 pub use self::{
     disk::{Disk, File, RealDisk},
     error::WalError,
+    keeper::Keeper,
     layout::{HEADER_BLOCK, LARGEST_PAYLOAD, RECORD_ALIGNMENT, RECORD_HEADER, SEGMENT_SUFFIX},
-    segments::{Keeper, LogSizes, Usage},
+    segments::{LogSizes, Usage},
     verify::{BadPart, BadPlace, Report, log_id, salvage, verify},
     wal::{Recovery, Wal},
 };

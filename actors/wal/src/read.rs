@@ -2,9 +2,7 @@
 
 use crate::{
     disk::{File, read_all},
-    error::{WalError, at},
     layout::{HEADER_BLOCK, RECORD_ALIGNMENT, RecordHeader, end_of_record},
-    segments::Segments,
 };
 
 /// A record whose checksum is right.
@@ -62,36 +60,4 @@ impl Content {
         let first = offset.max(HEADER_BLOCK).next_multiple_of(RECORD_ALIGNMENT);
         (first..self.bytes.len() as u64).step_by(RECORD_ALIGNMENT as usize).filter_map(|offset| self.record(offset))
     }
-}
-
-/// Passes the groups after `after` up to `upto` to `take`, in order, while the writer continues. The groups up to
-/// `upto` must be durable.
-pub(crate) fn groups(
-    segments: &Segments,
-    after: u64,
-    upto: u64,
-    mut take: impl FnMut(u64, &[u8]) -> Result<(), WalError>,
-) -> Result<(), WalError> {
-    let mut expected = after + 1;
-    for segment in segments.beyond(after) {
-        if expected > upto {
-            break;
-        }
-        let content = Content::load(&*segment.file, segments.log(), Some(segment.number));
-        let content = content.map_err(at("read", &segment.path))?;
-        for record in content.search(HEADER_BLOCK).filter(|record| (after + 1..=upto).contains(&record.group)) {
-            match record.group {
-                group if group == expected => take(group, record.payload)?,
-                // The torn end of an earlier start. A later segment has a group of the same number.
-                group if group < expected => continue,
-                oldest => return Err(WalError::Missing { path: segment.path, needed: expected, oldest }),
-            }
-            expected += 1;
-        }
-    }
-    if expected <= upto {
-        let path = segments.directory().to_owned();
-        return Err(WalError::Missing { path, needed: expected, oldest: upto + 1 });
-    }
-    Ok(())
 }

@@ -12,7 +12,6 @@ use crate::{
     disk::{Disk, File, write_all},
     error::{WalError, at},
     layout::{HEADER_BLOCK, RECORD_ALIGNMENT, SEGMENT_SUFFIX, SegmentHeader},
-    read,
     recover::{Slot, UNFINISHED},
 };
 
@@ -335,84 +334,5 @@ impl Ready {
     fn into_free(self) -> Free {
         let Self { path, name, file, length, .. } = self;
         Free { path, name, file, length }
-    }
-}
-
-/// Maintains a log's files, on another thread than the writer's.
-#[derive(Clone, Debug)]
-pub struct Keeper(pub(crate) Arc<Segments>);
-
-impl Keeper {
-    /// Prepares segments, so that the writer need not wait for one.
-    ///
-    /// # Errors
-    /// If the disk is full, or the log has reached its limit. The writer then gets the same error.
-    pub fn prepare(&self) -> Result<(), WalError> {
-        self.0.prepare()
-    }
-
-    /// Drops the groups up to this one, which are no longer needed. Their segments are used again.
-    ///
-    /// # Errors
-    /// If a file cannot be removed.
-    pub fn forget(&self, upto: u64) -> Result<(), WalError> {
-        self.0.forget(upto)
-    }
-
-    /// Keeps the segments with groups after this one, so that a backup can copy them. The oldest go when the log takes
-    /// up more than half of [`LogSizes::most`](crate::Config::most). `None` keeps nothing.
-    pub fn keep_beyond(&self, group: Option<u64>) {
-        self.0.keep_beyond(group);
-    }
-
-    /// Groups up to this one are no longer kept for a backup, whatever [`Self::keep_beyond`] says.
-    pub fn retire(&self, upto: u64) {
-        self.0.retire(upto);
-    }
-
-    /// Passes the groups after `after` up to `upto` to `take`, in order. The groups up to `upto` must be durable.
-    ///
-    /// # Errors
-    /// [`WalError::Missing`] if one of them is missing or cannot be read, and the errors of `take`.
-    pub fn read(
-        &self,
-        after: u64,
-        upto: u64,
-        take: impl FnMut(u64, &[u8]) -> Result<(), WalError>,
-    ) -> Result<(), WalError> {
-        read::groups(&self.0, after, upto, take)
-    }
-
-    /// Whether groups after this one may be dropped soon: they are in a segment that the writer has left.
-    pub fn has_left(&self, group: u64) -> bool {
-        self.0.has_left(group)
-    }
-
-    /// Whether there is a full segment that has only groups up to this one.
-    pub fn keeps_upto(&self, group: u64) -> bool {
-        self.0.keeps_upto(group)
-    }
-
-    /// From now on, files without needed groups are used for new segments. This is the default.
-    pub fn reuse_unused(&self) {
-        self.0.reuse_unused();
-    }
-
-    /// Removes the files without needed groups, now and from now on. The opposite of [`Self::reuse_unused`].
-    ///
-    /// # Errors
-    /// If a file cannot be removed.
-    pub fn remove_unused(&self) -> Result<(), WalError> {
-        self.0.remove_unused()
-    }
-
-    /// The present disk usage of the log.
-    pub fn usage(&self) -> Usage {
-        self.0.usage()
-    }
-
-    /// Whether the writer will soon lack a segment, unless groups are dropped.
-    pub fn is_tight(&self) -> bool {
-        self.0.is_tight()
     }
 }

@@ -8,9 +8,10 @@ use std::{
 use crate::{
     disk::{Disk, write_all},
     error::{WalError, at},
+    keeper::Keeper,
     layout::{HEADER_BLOCK, LARGEST_PAYLOAD, RECORD_HEADER, end_of_record, seal_record},
     recover::{self, UNFINISHED},
-    segments::{Keeper, LogSizes, Ready, Segments},
+    segments::{LogSizes, Ready, Segments},
 };
 
 /// The result of the recovery by [`Wal::open`].
