@@ -16,22 +16,24 @@
 
 use std::fmt;
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hmac,
-};
+use aws_lc_rs::hmac;
 use bytes::Bytes;
 use parking_lot::RwLock;
 use rand::Rng;
 use tandem_actors::keys::Key;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::{envelope::MAGIC as FILE, keyring::DataKeys};
+use crate::{
+    aead::{LessSafeKey, NONCE_LEN, aead_key, decrypted, encrypt_from},
+    keyring::DataKeys,
+};
 
 /// The first byte of an encrypted row.
 pub(crate) const ROW: u8 = 0xc2;
 /// The first byte of an encrypted group.
 pub(crate) const GROUP: u8 = 0xe1;
+/// The first bytes of an encrypted file.
+pub(crate) const FILE: [u8; 8] = *b"TNDMFIL\x01";
 /// Bytes of an encrypted row before the value.
 const ROW_HEADER: usize = 6;
 const GROUP_HEADER: usize = 2;
@@ -50,26 +52,6 @@ impl fmt::Debug for Cipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Cipher")
     }
-}
-
-/// A key for AES-256-GCM-SIV.
-pub(crate) fn aead_key(bytes: &[u8; 32]) -> LessSafeKey {
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, bytes).expect("a key of 32 bytes"))
-}
-
-/// Encrypts `bytes[from..]` in place, and appends the tag.
-pub(crate) fn encrypt_from(key: &LessSafeKey, nonce: [u8; NONCE_LEN], aad: &[u8], bytes: &mut Vec<u8>, from: usize) {
-    let nonce = Nonce::assume_unique_for_key(nonce);
-    let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut bytes[from..]);
-    bytes.extend_from_slice(tag.expect("rows and groups are far below the limit of AES-GCM-SIV").as_ref());
-}
-
-/// The decrypted bytes. `None` if they were not encrypted with this key, nonce and additional data.
-pub(crate) fn decrypted(key: &LessSafeKey, nonce: [u8; NONCE_LEN], aad: &[u8], encrypted: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = encrypted.to_vec();
-    let length = key.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut bytes).ok()?.len();
-    bytes.truncate(length);
-    Some(bytes)
 }
 
 fn nonce_of_row(key: &Key) -> [u8; NONCE_LEN] {

@@ -13,8 +13,8 @@ use super::{
     Location, Place, StoreOpenError,
     directory::Directory,
     names::record,
+    row_check::seals_of,
     rows::{Rows, in_pages},
-    seal::Seals,
 };
 
 /// Why the rows were not printed.
@@ -46,7 +46,7 @@ pub(super) fn dump_rows(
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, DumpError> {
     let read = |error| DumpError::Read(place.clone(), error);
-    let seals = Seals::of(rows).map_err(read)?;
+    let seals = seals_of(rows).map_err(read)?;
     let mut count = 0;
     in_pages(rows, b"", read, |page| {
         for (key, stored) in page {

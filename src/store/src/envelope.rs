@@ -4,9 +4,7 @@
 //! "TNDMFIL\x01", number of the data key, nonce (12 bytes), encrypted content, tag
 //! ```
 
-use crate::seal::RowCoding;
-
-pub(crate) const MAGIC: [u8; 8] = *b"TNDMFIL\x01";
+use crate::{cipher::FILE, seal::RowCoding};
 
 /// Encrypts and decrypts files. Without encryption, a file is its content.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +26,7 @@ impl Envelope {
     /// The content of the file with this name. The file may be older than the store's encryption. `None` if it is
     /// damaged, or encrypted with keys that the store does not have.
     pub fn decrypt(&self, name: &str, file: Vec<u8>) -> Option<Vec<u8>> {
-        if file.starts_with(&MAGIC) { self.0.cipher()?.decrypt_file(name, &file) } else { Some(file) }
+        if file.starts_with(&FILE) { self.0.cipher()?.decrypt_file(name, &file) } else { Some(file) }
     }
 }
 
@@ -56,7 +54,7 @@ mod tests {
         assert_eq!(Envelope::default().decrypt("a", encrypted.clone()), None);
         assert_eq!(Envelope::default().encrypt("a", content.clone()), content);
         for length in 0..encrypted.len() {
-            assert_eq!(envelope.decrypt("a", encrypted[..length].to_vec()).filter(|_| length >= MAGIC.len()), None);
+            assert_eq!(envelope.decrypt("a", encrypted[..length].to_vec()).filter(|_| length >= FILE.len()), None);
         }
     }
 }

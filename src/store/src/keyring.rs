@@ -20,7 +20,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cipher::{aead_key, decrypted, encrypt_from},
+    aead::{aead_key, decrypted, encrypt_from},
     disk::Disk,
     files::replace_file_on,
 };

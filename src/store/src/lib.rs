@@ -6,6 +6,7 @@
 //!   have dropped the pages.
 //! - [`open()`] creates or opens the directory. Its error is one line.
 
+mod aead;
 mod backup;
 mod cipher;
 mod copy;

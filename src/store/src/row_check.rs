@@ -8,7 +8,7 @@ use tandem_actors::{keys::Key, ports::StoreError};
 
 use super::{
     rows::Rows,
-    seal::{RowCoding, Seals},
+    seal::{RowCoding, Seals, all_sealed},
 };
 
 /// The largest number of damaged rows that are logged, each once.
@@ -21,9 +21,14 @@ pub(super) struct RowCheck {
     damaged: Mutex<HashSet<Key>>,
 }
 
+/// Which rows of the store have a seal, as the store's own row says.
+pub(super) fn seals_of(rows: &dyn Rows) -> Result<Seals, StoreError> {
+    Ok(Seals::if_all(rows.get(&all_sealed())?.is_some()))
+}
+
 impl RowCheck {
     pub fn of(rows: &dyn Rows) -> Result<Self, StoreError> {
-        Ok(Self { seals: Seals::of(rows)?, coding: rows.row_coding(), damaged: Mutex::default() })
+        Ok(Self { seals: seals_of(rows)?, coding: rows.row_coding(), damaged: Mutex::default() })
     }
 
     /// Which rows have a seal.

@@ -21,7 +21,6 @@ use tandem_actors::{
 use super::{
     cipher::{Cipher, ROW, sum_in},
     names::record,
-    rows::Rows,
 };
 
 const SEAL: u8 = 0xc1;
@@ -154,11 +153,6 @@ pub(super) enum Seals {
 }
 
 impl Seals {
-    /// Reads the store's own row.
-    pub fn of(rows: &dyn Rows) -> Result<Self, StoreError> {
-        Ok(Self::if_all(rows.get(&all_sealed())?.is_some()))
-    }
-
     /// `all`: every row has a seal.
     pub fn if_all(all: bool) -> Self {
         if all { Self::OnEveryRow } else { Self::OnNewRows }

@@ -17,8 +17,8 @@ use super::{
     names::record,
     open::{is_of_earlier_version, is_without_journal, journal_path, open_journal_of, open_rows, own_number},
     open_engine::OpenEngine,
+    row_check::seals_of,
     rows::{Rows, in_pages},
-    seal::Seals,
 };
 
 /// The result of a verification.
@@ -161,7 +161,7 @@ pub(super) fn verify_rows(
 }
 
 fn look_at_all(rows: &dyn Rows, found: &mut VerifyReport, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
-    let seals = Seals::of(rows)?;
+    let seals = seals_of(rows)?;
     in_pages(rows, b"", identity, |page| {
         for (key, stored) in page {
             found.rows += 1;

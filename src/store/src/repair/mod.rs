@@ -34,6 +34,7 @@ use super::{
     names::record,
     open::{create, journal_path, own_number},
     open_engine::OpenEngine,
+    row_check::seals_of,
     rows::{Bounds, PAGE, Rows},
     seal::{Seals, mark_all_sealed},
     verify::describe_damage,
@@ -158,7 +159,7 @@ impl Source {
         }
         let known = checkpoint.into_iter().chain(digests.as_ref().map(|digests| digests.group));
         let after = known.min().unwrap_or(0);
-        let seals = Seals::of(&engine).unwrap_or(Seals::OnNewRows);
+        let seals = seals_of(&engine).unwrap_or(Seals::OnNewRows);
         let mut source = Self {
             engine,
             digests,
