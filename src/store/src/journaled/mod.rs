@@ -44,7 +44,7 @@ pub(super) use self::{
 };
 use self::{
     index::{Indexer, Stop},
-    recent::{Amount, Origin, Recent},
+    recent::{Origin, Recent, RecentSize},
 };
 use super::{
     JournalOptions,
@@ -268,7 +268,7 @@ impl JournaledStore {
 
 /// How long a group waits so that the engine keeps up: while the engine writes a generation, the next one may fill what
 /// is left of `limit` only as fast. Otherwise all groups would stand still at the limit until the last row is written.
-fn pause(amount: &Amount, limit: u64) -> Duration {
+fn pause(amount: &RecentSize, limit: u64) -> Duration {
     let frozen = amount.bytes - amount.active;
     if frozen == 0 {
         return Duration::ZERO;
@@ -395,7 +395,7 @@ mod tests {
     #[test]
     fn groups_wait_while_they_are_ahead_of_the_engine() {
         let wait = |frozen, written, active| {
-            pause(&Amount { bytes: frozen + active, active, written, ..Amount::default() }, 200).as_millis()
+            pause(&RecentSize { bytes: frozen + active, active, written, ..RecentSize::default() }, 200).as_millis()
         };
         assert_eq!(wait(0, 0, 150), 0, "the engine has nothing to write");
         assert_eq!(wait(100, 0, 20), 0, "a head start");
