@@ -22,7 +22,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub async fn watch_lease(member: Arc<Member>, connections: Arc<Registry>) {
     let mut held = true;
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
         let holds = member.held.holds();
         metrics::gauge!("tandem_fleet_owner").set(f64::from(u8::from(holds)));
         match (held, holds) {
@@ -36,5 +35,6 @@ pub async fn watch_lease(member: Arc<Member>, connections: Arc<Registry>) {
             _ => {}
         }
         held = holds;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
