@@ -23,7 +23,7 @@
 //!
 //! actix::System::new().block_on(async {
 //!     let store = Arc::new(MemoryStore::default());
-//!     let limits = journal::Limits::default();
+//!     let limits = journal::QueueLimits::default();
 //!     let (journal, _thread) = Journal::start(store.clone(), limits, |error| eprintln!("{error}")).unwrap();
 //!     let deps = SessionDeps {
 //!         store,
