@@ -83,8 +83,9 @@ impl SessionActor {
             Admission::Refused => return,
         };
         let erasure = matches!(command, Command::EraseAccount);
-        if erasure && !self.gate.is_open() {
-            // An erasure rewrites the log as the store shows it, so the store has to show all of it.
+        if erasure && !self.gate.is_flushed() {
+            // An erasure rewrites the log as the store shows it, so the store has to show all of it. The gate need not
+            // be open: two erasures that wait would hold each other up for ever.
             return self.gate.hold(Held::Retry(Box::new(SessionMessage::Command { command, order })));
         }
         if let Command::Viewed(viewed) = &mut command

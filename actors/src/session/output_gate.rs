@@ -69,7 +69,12 @@ impl<T> OutputGate<T> {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.waiting.is_empty() && self.is_durable(self.issued)
+        self.waiting.is_empty() && self.is_flushed()
+    }
+
+    /// Whether every commit so far is durable. Items may still wait to pass.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.is_durable(self.issued)
     }
 
     pub(super) fn has_failed(&self) -> bool {

@@ -40,7 +40,9 @@ impl SessionActor {
             drop(order.reply.send(Err(obstacle.into())));
             return Admission::Refused;
         }
-        if self.gate.is_open() {
+        if self.gate.is_flushed() {
+            // The store shows their answers. Not only once the gate is open: two repetitions that wait would hold each
+            // other up for ever if their answer has expired meanwhile.
             self.pending_keys.clear();
         }
         let Some(key) = order.key else { return Admission::Fresh(order) };
