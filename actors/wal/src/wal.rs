@@ -53,6 +53,9 @@ impl Wal {
         after: u64,
         mut replay: impl FnMut(u64, &[u8]),
     ) -> Result<(Self, Recovery), WalError> {
+        // A killed process may have left names in the kernel's cache only. A segment must not be used before its name
+        // is durable.
+        disk.sync_directory(directory).map_err(at("sync", directory))?;
         remove_unfinished(&*disk, directory)?;
         let mut slots = recover::slots(&*disk, directory, log)?;
         let restored = recover::restore_headers(&mut slots, log, after)?;

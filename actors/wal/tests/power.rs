@@ -1,5 +1,5 @@
-//! Power cuts at any moment, on a disk that loses, tears and reorders what was not synced. `TANDEM_POWER_ROUNDS` makes
-//! it longer.
+//! Power cuts and kills at any moment, on a disk that loses, tears and reorders what was not synced.
+//! `TANDEM_POWER_ROUNDS` makes it longer.
 
 mod support;
 
@@ -14,7 +14,8 @@ fn rounds() -> u64 {
     std::env::var("TANDEM_POWER_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(300)
 }
 
-/// Some starts, each with appends, checkpoints and a power cut in the middle of an operation. Returns what was lost.
+/// Some starts, each with appends, checkpoints, and a power cut or a kill in the middle of an operation. Returns what
+/// was lost.
 fn life(seed: u64, faults: Faults) -> Result<(), String> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut disk = SimulatedDisk::new(seed);
@@ -47,13 +48,14 @@ fn life(seed: u64, faults: Faults) -> Result<(), String> {
         if random.random_bool(0.2) {
             checkpoint = before;
         }
-        disk = disk.cut_power(random.random());
+        // After a kill, the next start finds what was written and never synced, and a later power cut may take it.
+        disk = if random.random_bool(0.3) { disk.survive(random.random()) } else { disk.cut_power(random.random()) };
     }
     Ok(())
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_any_power_cut() {
+fn what_was_acknowledged_is_there_after_any_power_cut_and_kill() {
     let first: u64 = rand::rng().random();
     for seed in (0..rounds()).map(|round| first.wrapping_add(round)) {
         for short_writes in [false, true] {

@@ -90,6 +90,8 @@ impl Directory {
         if let Err(error) = written {
             tracing::warn!(%error, "the lock file does not name this process");
         }
+        // A mark or a database that a killed process has left must not vanish after it was used.
+        File::open(root).and_then(|directory| directory.sync_all()).map_err(at("sync it"))?;
         let marked = read_mark(root)?;
         Ok(Self { root: root.to_owned(), marked: Mutex::new(marked), _lock: lock })
     }

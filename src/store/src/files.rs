@@ -9,7 +9,8 @@ use std::{
 
 use crate::Disk;
 
-/// Makes a directory for this user alone, with those above it that are missing. Each new name survives a power cut.
+/// Makes a directory for this user alone, with those above it that are missing. Each new name survives a power cut,
+/// also one that a killed process has left.
 pub fn create_directory(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> =
         path.ancestors().take_while(|part| !part.as_os_str().is_empty() && !part.exists()).collect();
@@ -18,10 +19,22 @@ pub fn create_directory(path: &Path) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made?,
         }
-        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(parent)?.sync_all()?;
+        sync_names_beside(directory)?;
     }
-    if path.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    if !path.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    match sync_names_beside(path) {
+        // Who may not read the directory above has not made this one.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
+/// Makes the names in the directory above durable.
+fn sync_names_beside(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
 }
 
 /// The name of a file that is being written.
