@@ -36,8 +36,8 @@ impl SessionActor {
         if let Some(obstacle) = self.deps.journal.obstacle() {
             return drop(reply.send(Err(obstacle.into())));
         }
-        if !self.gate.is_open() {
-            // What is deleted is what the store shows, so it has to show all of it.
+        if !self.gate.is_flushed() {
+            // The rows are deleted that the store shows, so it has to show all of them.
             return self.gate.hold(Held::Retry(Box::new(SessionMessage::Remove { known, before, reply })));
         }
         let since = self.session.as_ref().and_then(Session::over_since);

@@ -88,6 +88,32 @@ fn a_push_decided_during_an_erasure_brings_no_erased_words_back() {
     });
 }
 
+/// Each waited until the other one did not wait any more.
+#[test]
+fn two_erasures_at_once_are_both_answered() {
+    run(async {
+        let (world, session) = World::with_session().await;
+        world.store.hold_commits();
+        let appended = world.journal.stats().appended;
+        let send = |user: &'static str, command| {
+            let (coordinator, session) = (world.coordinator.clone(), session.clone());
+            actix::spawn(async move { coordinator.execute(&session, caller(user), command, None).await })
+        };
+        let nudge = send("ann", Command::Nudge);
+        eventually("a change is being written", || world.journal.stats().appended > appended).await;
+        let erasures = [send("bob", Command::EraseAccount), send("bob", Command::EraseAccount)];
+        world.coordinator.oversee(&session).await.expect("the session has both");
+        world.store.release_commits();
+        let answered = async {
+            nudge.await.expect("no panic").expect("nudged");
+            for erasure in erasures {
+                let _either = erasure.await.expect("no panic");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), answered).await.expect("nothing waits for ever");
+    });
+}
+
 /// The answer leaves after the erasure is durable, so it shows the erased event.
 #[test]
 fn events_asked_for_during_an_erasure_hold_no_erased_words() {
