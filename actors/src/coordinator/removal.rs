@@ -46,8 +46,7 @@ const INDEXED: &[u8] = &[1];
 struct Removals {
     /// When sessions were tried that did not answer.
     tried: HashMap<SessionId, Instant>,
-    /// Sessions of which other rooms were told to forget everything, once. What was on its way then is found by
-    /// telling them again.
+    /// Sessions that other rooms were told to forget once. They are told a second time, for what was on its way.
     told: HashSet<SessionId>,
 }
 

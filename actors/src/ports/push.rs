@@ -19,8 +19,8 @@ pub trait Push: Send + Sync + 'static {
     /// There are new jobs in the store.
     fn jobs_committed(&self);
 
-    /// Deletes what is kept about these sessions, which were removed. Returns those of which something is under way; it
-    /// is called again for them.
+    /// Deletes what is kept about these removed sessions. Returns the sessions with a push under way. The caller tries
+    /// again with them.
     fn forget(&self, sessions: BTreeSet<SessionId>) -> BoxFuture<Result<BTreeSet<SessionId>, StoreError>>;
 }
 
