@@ -153,6 +153,18 @@ impl RealtimePort {
         }
     }
 
+    fn present_users(&self, session: &SessionId) -> Vec<String> {
+        let (provider, users) = (&self.world.provider, self.world.users.iter());
+        users.filter(|user| provider.is_present(session.as_str(), user)).cloned().collect()
+    }
+
+    fn refuse_one(&self, publication: &Publication) {
+        let Channel::Session(session) = &publication.channel else { return };
+        self.world.note(|| format!("refused {}", publication.id), &[]);
+        let (present, truth) = (self.present_users(session), self.world.truth());
+        self.world.oracle.lock().refused(session.as_str(), &publication.id, &present, truth);
+    }
+
     fn publish_one(&self, publication: &Publication) {
         let Channel::Session(session) = &publication.channel else { return };
         let fresh = {
@@ -162,13 +174,7 @@ impl RealtimePort {
         self.world
             .note(|| format!("published {} {} fresh {fresh}", publication.id, publication.name), &publication.data);
         let truth = self.world.truth();
-        let present: Vec<String> = self
-            .world
-            .users
-            .iter()
-            .filter(|user| self.world.provider.is_present(session.as_str(), user))
-            .cloned()
-            .collect();
+        let present = self.present_users(session);
         let checked = self.world.oracle.lock().published(
             session.as_str(),
             &publication.id,
@@ -204,7 +210,7 @@ impl Realtime for RealtimeHandle {
             match behaviour {
                 Behaviour::Unavailable => Err(unavailable()),
                 Behaviour::Refuses => {
-                    port.world.oracle.lock().refused(&batch.iter().map(|one| one.id.clone()).collect::<Vec<_>>());
+                    batch.iter().for_each(|one| port.refuse_one(one));
                     Err(RealtimeError::Refused { reason: "told to refuse".into() })
                 }
                 Behaviour::FailsAfterwards => {

@@ -35,6 +35,8 @@ fn the_node_keeps_its_promises_where_it_once_did_not() {
     must_succeed(&simulate(510_000_907, &["--commands", "500", "--worlds", "1"]));
     // A look that waited behind an event: the event counted as seen, and the partner who left got no push.
     must_succeed(&simulate(520_001_127, &["--commands", "500", "--worlds", "1"]));
+    // The provider refused an event for good. The partner who was present then left, and got no push.
+    must_succeed(&simulate(1_500_010_029, &["--commands", "2000", "--worlds", "1"]));
     // A kill left a segment whose name was not durable. The next run used it, and a power cut took it.
     must_succeed(&simulate(1_400_050_245, &["--commands", "2000", "--worlds", "1"]));
     // Two erasures at once put each other off for ever.

@@ -156,25 +156,31 @@ impl SessionActor {
             }
             Err(RealtimeError::Refused { reason }) => {
                 tracing::error!(session = %self.inbox.session(), %reason, "the provider refused the events permanently");
-                self.outbox.pending.drain(..count);
+                // Partners who are present have not got them, so a push follows when they leave.
+                self.watch_all(count, ctx);
                 self.deliver(ctx);
             }
             Ok(()) => {
                 self.delivery.failures = 0;
-                let published: Vec<PendingEvent> = self.outbox.pending.drain(..count).collect();
-                for pending in &published {
+                for pending in self.outbox.pending.iter().take(count) {
                     pending.in_span(|| {
                         tracing::debug!(seq = pending.seq, on_session = pending.publish, "event published");
                     });
                 }
-                // The whole batch is watched before a push is written: the stored outbox changes with the push, and
-                // has to name all partners who may have missed an event of the batch.
-                let on_session = published.iter().filter(|pending| pending.publish);
-                let missed: Vec<_> = on_session.flat_map(|pending| self.watch(pending)).collect();
-                self.push_after_all(&missed, ctx);
+                self.watch_all(count, ctx);
                 self.deliver(ctx);
             }
         }
+    }
+
+    /// The first `count` events are no longer pending. Watches the partners who may have missed them.
+    fn watch_all(&mut self, count: usize, ctx: &mut Context<Self>) {
+        // The whole batch is watched before a push is written: the stored outbox changes with the push, and has to name
+        // all partners who may have missed an event of the batch.
+        let done: Vec<PendingEvent> = self.outbox.pending.drain(..count).collect();
+        let on_session = done.iter().filter(|pending| pending.publish);
+        let missed: Vec<_> = on_session.flat_map(|pending| self.watch(pending)).collect();
+        self.push_after_all(&missed, ctx);
     }
 
     fn retry_pause(&self) -> Duration {

@@ -20,6 +20,13 @@ pub struct RecordingRealtime {
     pub members: Mutex<Option<Result<Vec<PresenceMember>, RealtimeError>>>,
     /// How many of the next publications fail.
     pub refusals: AtomicU64,
+    /// How many of the next publications are refused permanently.
+    pub rejections: AtomicU64,
+}
+
+/// Whether one was left, which is used up.
+fn use_up(left: &AtomicU64) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 impl RecordingRealtime {
@@ -37,9 +44,10 @@ impl RecordingRealtime {
 
 impl Realtime for RecordingRealtime {
     fn publish(&self, batch: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>> {
-        let refused =
-            self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        if refused {
+        if use_up(&self.rejections) {
+            return Box::pin(async { Err(RealtimeError::Refused { reason: "told to refuse".into() }) });
+        }
+        if use_up(&self.refusals) {
             let error = RealtimeError::Unavailable { reason: "told to fail".into(), retry_after: None };
             return Box::pin(async { Err(error) });
         }

@@ -282,6 +282,26 @@ fn a_partner_who_left_while_the_node_was_down_gets_a_push_for_what_was_published
     });
 }
 
+/// The provider takes no message of the session, and will not. The partner who is present hears nothing over realtime.
+#[test]
+fn a_partner_who_leaves_gets_a_push_for_what_the_provider_refused() {
+    run(async {
+        let (world, session) = World::with_session().await;
+        world.published("session.joined").await;
+        world.register_device("bob");
+        world.enter(&session, "bob", true);
+        world.realtime.rejections.store(1, Ordering::SeqCst);
+        world.sign(&session, "ann").await;
+        eventually("refused", || world.realtime.rejections.load(Ordering::SeqCst) == 0).await;
+        world.detail(&session, "ann").await.expect("the refusal was handled before this");
+        assert!(world.push_jobs().is_empty(), "bob is present");
+        world.enter(&session, "bob", false);
+        eventually("pushed", || world.push_jobs().len() == 1).await;
+        let job = world.push_jobs().remove(0);
+        assert_eq!((job.user.as_str(), job.reason.as_str()), ("bob", "left unseen"));
+    });
+}
+
 /// One batch: of one event the partner has left, of the next one the partner stays. The push changes the stored outbox.
 #[test]
 fn a_push_for_one_event_of_a_batch_does_not_forget_who_has_to_see_the_next() {

@@ -41,7 +41,26 @@ pub(super) struct Delivery {
     pub(super) pushes: BTreeSet<(u64, String)>,
 }
 
+/// The event that a message of this session tells. `None` for other messages.
+fn seq_of(message: &str, session: &str) -> Option<u64> {
+    message.strip_prefix(session)?.strip_prefix(':')?.parse().ok()
+}
+
 impl Delivery {
+    /// The provider has had an event. Users who are present may not have seen it yet.
+    fn offered(&mut self, seq: u64, present: &[String], now: i64) {
+        self.due.remove(&seq);
+        self.published.insert(seq);
+        for user in present {
+            let seen = self.seen.get(user).copied().unwrap_or_default() >= seq;
+            let told = self.decisions.get(&(seq, user.clone())).into_iter().flatten();
+            let counts = told.last().is_some_and(|decision| decision.reason == "present");
+            if counts && !seen && !self.watched.iter().any(|one| one.user == *user && one.seq == seq) {
+                self.watched.push(Watched { user: user.clone(), seq, at: now });
+            }
+        }
+    }
+
     /// Decisions were stored beside an event.
     pub fn decided(&mut self, id: &str, seq: u64, routing: &[Decision]) -> Result<(), String> {
         for decision in routing {
@@ -138,15 +157,10 @@ impl Oracle {
         each.map(|(id, session)| (id.clone(), session.delivery.pushes.iter().cloned().collect())).collect()
     }
 
-    /// The provider refuses these messages permanently.
-    pub fn refused(&mut self, ids: &[String]) {
-        for id in ids {
-            let Some((session, seq)) = id.split_once(':') else { continue };
-            let seq = seq.split(':').next_back().and_then(|seq| seq.parse().ok());
-            if let (Some(session), Some(seq)) = (self.sessions.get_mut(session), seq) {
-                session.delivery.due.remove(&seq);
-                session.delivery.published.insert(seq);
-            }
+    /// The provider refuses a message permanently. Users who are present have not got it.
+    pub fn refused(&mut self, id: &str, message: &str, present: &[String], now: i64) {
+        if let (Some(session), Some(seq)) = (self.sessions.get_mut(id), seq_of(message, id)) {
+            session.delivery.offered(seq, present, now);
         }
     }
 
@@ -169,9 +183,7 @@ impl Oracle {
         if text.contains('~') && name != "session.paused" {
             return Err(format!("{message} {name} tells a partner's words"));
         }
-        let Some(seq) = message.strip_prefix(id).and_then(|rest| rest.strip_prefix(':')?.parse::<u64>().ok()) else {
-            return Ok(());
-        };
+        let Some(seq) = seq_of(message, id) else { return Ok(()) };
         if seq > session.model.seq {
             return Err(format!("{message} was published before it was durable"));
         }
@@ -179,16 +191,7 @@ impl Oracle {
         if fresh && delivery.due.first().is_some_and(|first| *first < seq && delivery.due.contains(&seq)) {
             return Err(format!("{message} was published before event {:?}", delivery.due.first()));
         }
-        delivery.due.remove(&seq);
-        delivery.published.insert(seq);
-        for user in present {
-            let seen = delivery.seen.get(user).copied().unwrap_or_default() >= seq;
-            let told = delivery.decisions.get(&(seq, user.clone())).into_iter().flatten();
-            let counts = told.last().is_some_and(|decision| decision.reason == "present");
-            if counts && !seen && !delivery.watched.iter().any(|one| one.user == *user && one.seq == seq) {
-                delivery.watched.push(Watched { user: user.clone(), seq, at: now });
-            }
-        }
+        delivery.offered(seq, present, now);
         Ok(())
     }
 
