@@ -8,8 +8,9 @@ use super::{Oracle, Session, Status};
 
 /// How long a session is kept after it is over, in milliseconds.
 pub const KEPT: i64 = 400_000;
-/// The node's clock and the true time differ by the time that a restart takes.
-const CLOSE: i64 = 5_000;
+/// The node counts from its own clock's time of the end. The end is stored later, if the disk stands still, and the
+/// node's clock and the true time differ by the time that a restart takes.
+const CLOSE: i64 = 30_000;
 /// A session is looked for once a second, and has to be idle.
 const SOON: i64 = 120_000;
 
