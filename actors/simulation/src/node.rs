@@ -228,6 +228,21 @@ impl Node {
         open
     }
 
+    /// Checks that each event was published whose push ended because the user was present again.
+    pub fn check_published_instead(&self, world: &World) {
+        let decided = world.oracle.lock().decided_pushes();
+        for (id, pushes) in decided {
+            let told = id.parse().ok().and_then(|id| explain(&*self.port, &id, None).ok()).unwrap_or_default();
+            for (seq, user) in pushes {
+                let known = told.iter().find(|one| one.seq == seq && one.user.as_str() == user);
+                let is_instead = known.is_some_and(|known| format!("{known:?}").contains("present again"));
+                if is_instead && !world.oracle.lock().was_published(&id, seq) {
+                    world.fail(format!("{id}: {user} gets no push of event {seq}, and it was not published instead"));
+                }
+            }
+        }
+    }
+
     /// The sessions that have something left to deliver.
     pub fn outboxes(&self) -> Result<Vec<String>, StoreError> {
         let rows = self.port.scan(&Key::from_bytes(*b"o"), None, Direction::Forward, usize::MAX)?;

@@ -243,6 +243,7 @@ async fn finish(world: &Arc<World>, node: &Node) {
     if let Some(one) = open.first() {
         world.fail(format!("{} pushes are not finished: {one}", open.len()));
     }
+    node.check_published_instead(world);
     world.check(world.oracle.lock().check_timers(world.truth()));
     let removed = world.oracle.lock().removed();
     world.note(|| format!("{removed} sessions were removed"), &[]);

@@ -157,6 +157,11 @@ impl Oracle {
         each.map(|(id, session)| (id.clone(), session.delivery.pushes.iter().cloned().collect())).collect()
     }
 
+    /// Whether the provider has had an event.
+    pub fn was_published(&self, id: &str, seq: u64) -> bool {
+        self.sessions.get(id).is_some_and(|session| session.delivery.published.contains(&seq))
+    }
+
     /// The provider refuses a message permanently. Users who are present have not got it.
     pub fn refused(&mut self, id: &str, message: &str, present: &[String], now: i64) {
         if let (Some(session), Some(seq)) = (self.sessions.get_mut(id), seq_of(message, id)) {
