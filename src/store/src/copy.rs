@@ -13,9 +13,10 @@ use tandem_actors::{
 use super::{
     Location, Options, Place, StoreOpenError,
     directory::Directory,
-    journaled::{checkpoint_key, log_key},
-    open::create,
-    rows::{Rows, in_pages},
+    new_store::create,
+    own_rows::{checkpoint_key, log_key},
+    postgres::DirectRows,
+    rows::{Rows, Strictness, in_pages},
     seal::encrypted,
 };
 
@@ -69,16 +70,43 @@ pub struct CopyReport {
     pub digest: [u8; 32],
 }
 
+/// Copies the store at `from` to `to`. There must be no store at `to`.
+///
+/// # Errors
+/// If either cannot be used, or the copy differs from the source.
+pub fn copy(
+    from: &Place,
+    to: &Place,
+    options: &Options,
+    mut progress: impl FnMut(Progress),
+) -> Result<CopyReport, CopyError> {
+    if let Place::Directory(location) = from {
+        check_source(location)?;
+    }
+    let source = from.rows(options, Strictness::Strict)?;
+    let job = Job { source: source.as_ref(), from, to };
+    match to {
+        Place::Directory(location) => into_directory(&job, location, options, &mut progress),
+        Place::Postgres { address, .. } => {
+            let target = DirectRows::fill(address, options).map_err(StoreOpenError::from)?;
+            let copied = job.run(&target, &mut progress).and_then(|report| {
+                target.complete().map_err(|error| CopyError::Write(to.clone(), error)).map(|()| report)
+            });
+            copied.inspect_err(|_| target.give_up())
+        }
+    }
+}
+
 /// The source and the target of a copy.
-pub(super) struct Job<'a> {
-    pub source: &'a dyn Rows,
-    pub from: &'a Place,
-    pub to: &'a Place,
+struct Job<'a> {
+    source: &'a dyn Rows,
+    from: &'a Place,
+    to: &'a Place,
 }
 
 impl Job<'_> {
     /// Copies all rows into an empty target, reads them again, and compares.
-    pub fn run(&self, target: &dyn Rows, progress: &mut dyn FnMut(Progress)) -> Result<CopyReport, CopyError> {
+    fn run(&self, target: &dyn Rows, progress: &mut dyn FnMut(Progress)) -> Result<CopyReport, CopyError> {
         let read = |error| CopyError::Read(self.from.clone(), error);
         let write = |error| CopyError::Write(self.to.clone(), error);
         let counting = |rows| Progress { phase: Phase::Counting, rows, total: None };
@@ -106,7 +134,7 @@ impl Job<'_> {
 }
 
 /// Whether there is a store of this engine.
-pub(super) fn check_source(from: &Location) -> Result<(), StoreOpenError> {
+fn check_source(from: &Location) -> Result<(), StoreOpenError> {
     if !Directory::holds_store(&from.path) {
         return Err(StoreOpenError::Absent { path: from.path.clone(), engine: from.engine });
     }
@@ -117,7 +145,7 @@ pub(super) fn check_source(from: &Location) -> Result<(), StoreOpenError> {
 }
 
 /// Copies into a new store in a directory.
-pub(super) fn into_directory(
+fn into_directory(
     job: &Job<'_>,
     to: &Location,
     options: &Options,

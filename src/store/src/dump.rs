@@ -10,11 +10,11 @@ use tandem_actors::{
 };
 
 use super::{
-    Location, Place, StoreOpenError,
+    Location, Options, Place, StoreOpenError,
     directory::Directory,
     names::record,
     row_check::seals_of,
-    rows::{Rows, in_pages},
+    rows::{Rows, Strictness, in_pages},
 };
 
 /// Why the rows were not printed.
@@ -29,8 +29,27 @@ pub enum DumpError {
     Write(#[from] io::Error),
 }
 
+/// Prints all rows of the store, with private text if `words` is set. Returns the number of rows; `progress` gets the
+/// number so far.
+///
+/// # Errors
+/// If there is no store, or it cannot be read.
+pub fn dump(
+    place: &Place,
+    options: &Options,
+    words: bool,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, DumpError> {
+    if let Place::Directory(location) = place {
+        check_there(location)?;
+    }
+    let rows = place.rows(options, Strictness::Lenient)?;
+    dump_rows(rows.as_ref(), place, words, out, progress)
+}
+
 /// Whether there is a store.
-pub(super) fn check_there(location: &Location) -> Result<(), StoreOpenError> {
+fn check_there(location: &Location) -> Result<(), StoreOpenError> {
     if Directory::holds_store(&location.path) {
         return Ok(());
     }
@@ -38,7 +57,7 @@ pub(super) fn check_there(location: &Location) -> Result<(), StoreOpenError> {
 }
 
 /// Prints all rows, with private text if `words` is set. Returns the number of rows.
-pub(super) fn dump_rows(
+fn dump_rows(
     rows: &dyn Rows,
     place: &Place,
     words: bool,

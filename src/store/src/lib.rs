@@ -6,6 +6,7 @@
 //!   have dropped the pages.
 //! - [`open()`] creates or opens the directory. Its error is one line.
 
+mod address;
 mod aead;
 mod backup;
 mod cipher;
@@ -16,6 +17,7 @@ mod digests;
 mod directory;
 mod disk;
 mod dump;
+mod engine;
 mod envelope;
 mod error;
 mod fence;
@@ -27,11 +29,14 @@ mod identity;
 mod journaled;
 mod keyring;
 mod names;
+mod new_store;
 mod open;
 mod open_engine;
+mod own_rows;
 mod password;
 mod place;
 mod postgres;
+mod recent;
 mod redb;
 mod rekey;
 mod repair;
@@ -52,23 +57,22 @@ use serde::{Deserialize, Serialize};
 use tandem_actors::domain::time::Timestamp;
 
 pub use self::{
+    address::{Address, InvalidAddress},
     backup::{
         BackupError, BackupListing, BackupProgress, BackupReport, Backups, ImportError, Manifest, RestorePlan,
         RestorePoint, RestoreProgress, RestoreReport, SecretFile, import, list, plan,
     },
-    copy::{CopyError, CopyReport, Phase, Progress},
+    copy::{CopyError, CopyReport, Phase, Progress, copy},
     disk::{Disk, RealDisk},
-    dump::DumpError,
+    dump::{DumpError, dump},
     envelope::Envelope,
-    error::StoreOpenError,
+    error::{PostgresError, StoreOpenError},
     files::{create_directory, replace_file},
     keyring::{MasterKey, MasterKeyError},
     open::{is_there, open, open_with_backups},
     password::Password,
-    place::{Place, StoreKind, copy, dump},
-    postgres::{
-        Address, InvalidAddress, LeaseClock, Member, NodeSeen, Owner, PostgresError, Sight, Standby, fleet_nodes,
-    },
+    place::{Place, StoreKind},
+    postgres::{LeaseClock, Member, NodeSeen, Owner, Sight, Standby, fleet_nodes},
     repair::{RepairError, RepairReport, repair},
     room::{RoomLeft, Space},
     verify::{VerifyReport, verify, verify_reporting},

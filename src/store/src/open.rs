@@ -1,40 +1,29 @@
 //! Opens a store's directory: lock, engine, completeness, schema, journal.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use rand::Rng;
 use tandem_actors::{
-    keys::{self, Key},
-    ports::{Change, Direction, Store, StoreError},
+    keys,
+    ports::{Change, Store, StoreError},
     records,
 };
 
 use super::{
     Backups, Engine, Location, Options, StoreOpenError, backup, digests,
     directory::Directory,
+    engine::{database_file, exists, unusable},
     head::Head,
-    journaled::{RecoveredStore, checkpoint_key, log_key, open_journal},
+    journaled::{RecoveredStore, open_journal},
+    new_store::{begin_digests, create, journal_path, make_journal_directory},
     open_engine::OpenEngine,
-    redb::RedbRows,
-    rekey::{check_key, keys_of_new_store, row_coding},
+    own_rows::{SCHEMA, WITHOUT_DIGESTS, WITHOUT_JOURNAL, new_log, schema_row},
+    rekey::check_key,
     room::Room,
-    rows::{Bounds, Rows, RowsOpenError, Strictness},
-    seal::{RowCoding, Seals, encrypted, mark_all_sealed, seal, unseal},
-    sled::SledRows,
+    rows::{Rows, Strictness},
+    seal::{encrypted, mark_all_sealed, seal},
     spare,
 };
-
-/// The layout of keys, records and files. Layout 1 has rows without seals, 1 and 2 have no journal, 3 has no digests. A
-/// later version of Tandem writes a higher number.
-pub(super) const SCHEMA: u32 = 4;
-const WITHOUT_JOURNAL: [u32; 2] = [1, 2];
-const WITHOUT_DIGESTS: u32 = 3;
-const JOURNAL: &str = "journal";
 
 /// Opens the store at `location`, or makes it.
 pub fn open(location: &Location, options: &Options) -> Result<Arc<dyn Store>, StoreOpenError> {
@@ -117,10 +106,6 @@ pub(super) fn is_without_journal(location: &Location, rows: &dyn Rows) -> Result
     Ok(WITHOUT_JOURNAL.contains(&schema(location, rows)?))
 }
 
-pub(super) fn journal_path(location: &Location) -> PathBuf {
-    location.path.join(JOURNAL)
-}
-
 fn check_nothing_lost(
     location: &Location,
     opening: &RecoveredStore,
@@ -159,46 +144,6 @@ fn encrypt(location: &Location, rows: &mut OpenEngine) -> Result<(), StoreOpenEr
         tracing::info!(store = %location.path.display(), "the store is encrypted from now on; what was there follows");
     }
     Ok(())
-}
-
-/// Makes the first digests from the engine's rows. The rows are not checked.
-pub(super) fn begin_digests(location: &Location, rows: &dyn Rows, options: &Options) -> Result<(), StoreOpenError> {
-    let unreadable = |error: StoreError| unusable(location, error.text());
-    let number = |key: &Key| own_number(rows, key).map_err(unreadable);
-    let log = number(&log_key())?.ok_or_else(|| unusable(location, "it names no journal"))?;
-    let found = digests::survey(rows, log, number(&checkpoint_key())?.unwrap_or(0)).map_err(unreadable)?;
-    digests::write(&found, &location.path, &*options.disk)
-        .map_err(|error| StoreOpenError::of(&location.path, "write the digests", error))
-}
-
-/// A number that the store keeps in a row of its own.
-pub(super) fn own_number(rows: &dyn Rows, key: &Key) -> Result<Option<u64>, StoreError> {
-    let row = rows.get(key)?.map(|stored| unseal(key, stored, Seals::OnEveryRow)).transpose()?;
-    row.map(|row| records::decode::<u64>(&row)).transpose()
-}
-
-fn make_journal_directory(location: &Location, options: &Options) -> Result<(), StoreOpenError> {
-    let (path, disk) = (journal_path(location), options.wal_disk());
-    let made = || {
-        disk.create_directory(&path)?;
-        disk.sync_directory(&location.path)?;
-        disk.names(&path)
-    };
-    let names = made().map_err(|error| StoreOpenError::of(&location.path, "make the journal's directory", error))?;
-    if names.is_empty() {
-        Ok(())
-    } else {
-        Err(StoreOpenError::JournalUnknown { path: location.path.clone(), engine: location.engine })
-    }
-}
-
-fn schema_row() -> Change {
-    Change::Put(keys::meta("schema"), records::encode(&SCHEMA))
-}
-
-/// The row that binds a new journal to an engine's rows.
-fn new_log() -> Change {
-    seal(&Change::Put(log_key(), records::encode(&rand::rng().random::<u64>())))
 }
 
 /// Whether there is a complete store at this location. It creates nothing.
@@ -251,83 +196,6 @@ pub(super) fn open_rows(
     Ok(opened)
 }
 
-/// Makes a complete database in a locked directory without one. `fill` may write its first rows.
-pub(super) fn create<T, E: From<StoreOpenError>>(
-    location: &Location,
-    directory: &Directory,
-    options: &Options,
-    fill: impl FnOnce(&dyn Rows) -> Result<T, E>,
-) -> Result<T, E> {
-    make_journal_directory(location, options)?;
-    let keys = keys_of_new_store(directory.root(), options)?;
-    directory.create(location.engine, options.disk.as_ref(), |path| {
-        let rows = Fresh { rows: open_database(location, path, options)?, coding: row_coding(keys.as_ref()) };
-        let mark = seal(&Change::Put(encrypted(), Bytes::from_static(&[1])));
-        let own = [schema_row(), new_log()];
-        let own: Vec<_> = own.iter().chain(keys.is_some().then_some(&mark)).collect();
-        rows.write(&own).map_err(|error| unusable(location, error.text()))?;
-        let filled = fill(&rows)?;
-        begin_digests(location, &rows, options)?;
-        Ok(filled)
-    })
-}
-
-/// A database that is being made, and the coding of its rows.
-struct Fresh {
-    rows: Box<dyn Rows>,
-    coding: RowCoding,
-}
-
-impl Rows for Fresh {
-    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        self.rows.get(key)
-    }
-
-    fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        self.rows.range(bounds, direction, limit)
-    }
-
-    fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
-        self.rows.write(changes)
-    }
-
-    fn row_coding(&self) -> RowCoding {
-        self.coding.clone()
-    }
-}
-
-fn exists(engine: Engine, database: &Path) -> bool {
-    match engine {
-        Engine::Sled => SledRows::exists(database),
-        Engine::Redb => RedbRows::exists(database),
-    }
-}
-
-fn database_file(engine: Engine) -> &'static str {
-    match engine {
-        Engine::Sled => super::sled::DATABASE,
-        Engine::Redb => super::redb::DATABASE,
-    }
-}
-
-pub(super) fn open_database(
-    location: &Location,
-    database: &Path,
-    options: &Options,
-) -> Result<Box<dyn Rows>, StoreOpenError> {
-    let open = || match location.engine {
-        Engine::Sled => SledRows::open(database, options).map(|rows| Box::new(rows) as Box<dyn Rows>),
-        Engine::Redb => RedbRows::open(database, options).map(|rows| Box::new(rows) as Box<dyn Rows>),
-    };
-    let rows = catch_unwind(AssertUnwindSafe(open))
-        .unwrap_or_else(|_| Err(RowsOpenError::Unreadable("the engine panicked while it read the files".into())));
-    rows.map_err(|error| match error {
-        RowsOpenError::Io(source) => StoreOpenError::of(&location.path, "open the database", source),
-        RowsOpenError::Unreadable(reason) => unusable(location, &reason),
-        RowsOpenError::Locked => StoreOpenError::Locked { path: location.path.clone(), holder: None },
-    })
-}
-
 fn schema(location: &Location, rows: &dyn Rows) -> Result<u32, StoreOpenError> {
     let unreadable = |error: StoreError| unusable(location, error.text());
     let row = rows.get(&keys::meta("schema")).map_err(unreadable)?;
@@ -336,19 +204,4 @@ fn schema(location: &Location, rows: &dyn Rows) -> Result<u32, StoreOpenError> {
         known if [SCHEMA, WITHOUT_DIGESTS].contains(&known) || WITHOUT_JOURNAL.contains(&known) => Ok(known),
         found => Err(StoreOpenError::Schema { path: location.path.clone(), found, known: SCHEMA }),
     }
-}
-
-/// The reason of a failed open. Engines do not always name a full disk.
-fn unusable(location: &Location, reason: &str) -> StoreOpenError {
-    let path = location.path.clone();
-    if is_full(&path) || reason.contains("No space left on device") {
-        return StoreOpenError::Full { path, doing: "open the database" };
-    }
-    StoreOpenError::Corrupt { path, engine: location.engine, reason: reason.to_owned() }
-}
-
-/// Whether the disk is completely full.
-pub(super) fn is_full(path: &Path) -> bool {
-    const NOTHING: u64 = 1 << 20;
-    Room::new(path, 0).measure().is_ok_and(|space| space.free < NOTHING)
 }

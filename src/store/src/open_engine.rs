@@ -20,9 +20,9 @@ use tandem_actors::{
 use super::{
     Engine, Location, Options, StoreOpenError,
     directory::{Directory, SwitchError},
+    engine::{is_full, open_database},
     fence::LONGEST_WAIT,
     keyring::DataKeys,
-    open::{is_full, open_database},
     redb,
     rekey::{keys_of, keys_of_plain_store, note_all_encrypted, row_coding},
     room::Room,

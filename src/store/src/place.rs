@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    io::Write,
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -12,10 +11,11 @@ use serde::Deserialize;
 use tandem_actors::ports::Store;
 
 use super::{
-    Backups, CopyError, CopyReport, DumpError, Engine, InvalidLocation, Location, Options, Progress, RepairReport,
-    StoreOpenError, VerifyReport, copy as copying, dump as dumping,
+    Backups, Engine, InvalidLocation, Location, Options, RepairReport, StoreOpenError, VerifyReport,
+    address::{Address, InvalidAddress},
+    error::PostgresError,
     open::{self, read_rows},
-    postgres::{self, Address, DirectRows, InvalidAddress, PostgresError},
+    postgres::{self, DirectRows},
     rekey,
     repair::{self, RepairError},
     rows::{Rows, Strictness},
@@ -188,56 +188,10 @@ impl Place {
     }
 
     /// Its rows, to be read.
-    fn rows(&self, options: &Options, strictness: Strictness) -> Result<Box<dyn Rows>, StoreOpenError> {
+    pub(crate) fn rows(&self, options: &Options, strictness: Strictness) -> Result<Box<dyn Rows>, StoreOpenError> {
         match self {
             Self::Directory(location) => read_rows(location, options, strictness),
             Self::Postgres { address, .. } => Ok(Box::new(DirectRows::read(address, options, strictness)?)),
-        }
-    }
-}
-
-/// Prints all rows of the store, with private text if `words` is set. Returns the number of rows; `progress` gets the
-/// number so far.
-///
-/// # Errors
-/// If there is no store, or it cannot be read.
-pub fn dump(
-    place: &Place,
-    options: &Options,
-    words: bool,
-    out: &mut dyn Write,
-    progress: &mut dyn FnMut(u64),
-) -> Result<u64, DumpError> {
-    if let Place::Directory(location) = place {
-        dumping::check_there(location)?;
-    }
-    let rows = place.rows(options, Strictness::Lenient)?;
-    dumping::dump_rows(rows.as_ref(), place, words, out, progress)
-}
-
-/// Copies the store at `from` to `to`. There must be no store at `to`.
-///
-/// # Errors
-/// If either cannot be used, or the copy differs from the source.
-pub fn copy(
-    from: &Place,
-    to: &Place,
-    options: &Options,
-    mut progress: impl FnMut(Progress),
-) -> Result<CopyReport, CopyError> {
-    if let Place::Directory(location) = from {
-        copying::check_source(location)?;
-    }
-    let source = from.rows(options, Strictness::Strict)?;
-    let job = copying::Job { source: source.as_ref(), from, to };
-    match to {
-        Place::Directory(location) => copying::into_directory(&job, location, options, &mut progress),
-        Place::Postgres { address, .. } => {
-            let target = DirectRows::fill(address, options).map_err(StoreOpenError::from)?;
-            let copied = job.run(&target, &mut progress).and_then(|report| {
-                target.complete().map_err(|error| CopyError::Write(to.clone(), error)).map(|()| report)
-            });
-            copied.inspect_err(|_| target.give_up())
         }
     }
 }

@@ -15,9 +15,9 @@ use tandem_actors::{
 use crate::{
     Engine, JournalOptions, Location, Options, StoreOpenError,
     digests::{self, LoadError},
-    journaled::{JournaledStore, checkpoint_key, log_key, open_journal},
-    open::own_number,
+    journaled::{JournaledStore, open_journal},
     open_engine::OpenEngine,
+    own_rows::{checkpoint_key, log_key, own_number},
     room::Room,
     rows::{Bounds, Rows},
     seal::{mark_all_sealed, seal},

@@ -26,12 +26,8 @@ use super::{
     BackupError, RestoreProgress, plan::RestorePlan, restore::in_batches, rows::each_page, value::OrderedValue,
 };
 use crate::{
-    Location, Options, StoreOpenError,
-    digests::has_no_digest,
-    directory::Directory,
-    open::{SCHEMA, create},
-    rows::PAGE,
-    seal::mark_all_sealed,
+    Location, Options, StoreOpenError, digests::has_no_digest, directory::Directory, new_store::create,
+    own_rows::SCHEMA, rows::PAGE, seal::mark_all_sealed,
 };
 
 const VERSION: u32 = 1;

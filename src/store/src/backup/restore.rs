@@ -26,7 +26,7 @@ use crate::{
     directory::Directory,
     files::replace_file,
     keyring::DataKeys,
-    open::create,
+    new_store::create,
     rekey::{master, row_coding},
     seal::{RowCoding, mark_all_sealed},
 };

@@ -19,7 +19,7 @@ use crate::{
     digests::has_no_digest,
     journaled::JournaledStore,
     keyring::{DataKeys, KeysError},
-    open::SCHEMA,
+    own_rows::SCHEMA,
     seal::Seals,
 };
 

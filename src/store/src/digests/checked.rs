@@ -13,9 +13,9 @@ use super::{
     ranges::{Digest, FILL, Ranges},
 };
 use crate::{
-    journaled::Generation,
     names::record,
     open_engine::OpenEngine,
+    recent::Generation,
     row_check::RowCheck,
     rows::{Bounds, Rows, Strictness},
     seal::RowCoding,
@@ -251,7 +251,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Engine, Location, Options, copy, open, open::open_database, seal::seal, verify};
+    use crate::{Engine, Location, Options, copy, engine::open_database, open, seal::seal, verify};
 
     fn key(name: &str) -> Key {
         Key::from_bytes(name.as_bytes())

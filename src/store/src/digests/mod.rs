@@ -34,7 +34,7 @@ use self::{
 };
 use crate::{
     disk::Disk,
-    journaled::Generation,
+    recent::Generation,
     rows::{Bounds, Rows, in_pages},
     seal::RowCoding,
 };

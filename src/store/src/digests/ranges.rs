@@ -6,7 +6,7 @@ use tandem_actors::keys::Key;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    journaled::{checkpoint_key, log_key},
+    own_rows::{checkpoint_key, log_key},
     rows::Bounds,
     seal::{RowCoding, all_sealed, encrypted},
 };

@@ -13,17 +13,20 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 use tandem_actors::{
-    keys::{self, Key},
     ports::{Change, StoreError},
     records,
 };
 use tandem_wal::{Keeper, WalError};
 
-use super::{
+use super::rewrite::{self, Failure, Rewriter};
+use crate::{
+    JournalOptions,
+    digests::CheckedRows,
+    own_rows::checkpoint_key,
     recent::{self, Generation, Recent},
-    rewrite::{self, Failure, Rewriter},
+    rows::Rows,
+    seal::seal,
 };
-use crate::{JournalOptions, digests::CheckedRows, rows::Rows, seal::seal};
 
 /// How long the thread waits on a full disk before it tries again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -31,11 +34,6 @@ const NOT_ENCRYPTED: &str =
     "not all of the store is encrypted with its present key: the rest stays in its files as it is";
 /// Bytes of a row in a batch beside its key and value.
 const AROUND: usize = 32;
-
-/// The row with the number of the last group whose changes are in the engine.
-pub(crate) fn checkpoint_key() -> Key {
-    keys::meta("group")
-}
 
 /// Shows operators whether anything is not yet encrypted with the present key.
 fn note_mixed(is_mixed: bool) {

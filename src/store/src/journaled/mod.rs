@@ -14,7 +14,6 @@ pub(crate) mod fuzz_tests;
 mod group;
 mod index;
 mod pace;
-mod recent;
 mod rewrite;
 mod start;
 
@@ -39,14 +38,11 @@ use tandem_wal::{Keeper, Wal, WalError};
 
 pub(super) use self::{
     group::{decode_stored as decode_group, time_stored as time_of_group},
-    index::checkpoint_key,
-    recent::Generation,
-    start::{RecoveredStore, commits_in, log_key, open_journal, sessions_in},
+    start::{RecoveredStore, commits_in, open_journal, sessions_in},
 };
 use self::{
     index::{Indexer, Stop},
     pace::pause,
-    recent::{Origin, Recent},
 };
 use super::{
     JournalOptions,
@@ -54,6 +50,7 @@ use super::{
     digests::CheckedRows,
     fence::{Fences, head_of},
     head::Head,
+    recent::{Origin, Recent},
     room::Room,
     rows::{Bounds, Rows, check_key},
     seal::RowCoding,

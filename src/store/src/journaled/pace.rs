@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::recent::RecentSize;
+use crate::recent::RecentSize;
 
 /// The longest pause before a group. The engine gets the machine's time meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);

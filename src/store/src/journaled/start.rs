@@ -18,8 +18,7 @@ use tandem_wal::{Wal, WalError};
 use super::{
     JournaledStore, Writer,
     group::{self, NotUnderstood},
-    index::{Indexer, checkpoint_key},
-    recent::{Origin, Recent},
+    index::Indexer,
 };
 use crate::{
     Location, Options, StoreOpenError,
@@ -27,18 +26,14 @@ use crate::{
     digests::{CheckedRows, Digests, LoadError, LoadedDigests},
     fence::Fences,
     head::Head,
-    open::own_number,
     open_engine::OpenEngine,
+    own_rows::{checkpoint_key, log_key, own_number},
+    recent::{Origin, Recent},
     room::Room,
     row_check::RowCheck,
     rows::{Bounds, Rows, Strictness},
     seal::RowCoding,
 };
-
-/// The row that names the journal of a store.
-pub(crate) fn log_key() -> Key {
-    keys::meta("journal")
-}
 
 /// An engine and its recovered journal, before the store accepts commits.
 pub(crate) struct RecoveredStore {

@@ -4,7 +4,6 @@
 //! group is one statement in one round trip ([`writer`]). The statement writes only if this node still owns the
 //! database ([`owner`]). Reads have connections of their own ([`reads`]).
 
-mod address;
 mod bridge;
 mod connection;
 mod direct;
@@ -40,14 +39,14 @@ use tandem_actors::{
 
 pub(crate) use self::direct::DirectRows;
 pub use self::{
-    address::{Address, InvalidAddress},
-    error::PostgresError,
     fleet::{NodeSeen, Owner, Sight, Standby, fleet_nodes},
     member::{LeaseClock, Member},
     open::{inspect, open},
 };
 use self::{group::Group, reads::Reads, writer::Writer};
 use crate::{
+    address::Address,
+    error::PostgresError,
     fence::{Fences, head_of},
     head::Head,
     row_check::RowCheck,

@@ -16,10 +16,8 @@ use super::{
     Address, PostgresError,
     error::{is_transient, reason_of},
 };
-use crate::seal::all_sealed;
+use crate::{address::SCHEMA_NAME, seal::all_sealed};
 
-/// The schema of all tables.
-pub(super) const NAME: &str = "tandem";
 /// The version of the tables. A later version of Tandem writes a higher number.
 pub(super) const VERSION: i32 = 1;
 /// PostgreSQL's number of version 15.
@@ -106,7 +104,7 @@ pub(super) async fn look(address: &Address, client: &Client) -> Result<SchemaFou
         .query(
             "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') ORDER BY 1",
-            &[&NAME],
+            &[&SCHEMA_NAME],
         )
         .await
         .map_err(&found)?;

@@ -19,7 +19,7 @@ use tokio_rustls::{
     },
 };
 
-use super::error::Cause;
+use crate::error::Cause;
 
 /// Makes encrypted connections.
 #[derive(Clone)]

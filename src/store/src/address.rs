@@ -5,6 +5,9 @@ use std::{fmt, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 use serde::Deserialize;
 use tokio_postgres::config::{Host, SslMode};
 
+/// The schema of the database that holds Tandem's tables.
+pub(crate) const SCHEMA_NAME: &str = "tandem";
+
 /// The beginnings of an address.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
@@ -47,7 +50,7 @@ pub enum InvalidAddress {
 }
 
 impl Address {
-    pub(super) fn config(&self, password: Option<&str>) -> tokio_postgres::Config {
+    pub(crate) fn config(&self, password: Option<&str>) -> tokio_postgres::Config {
         let mut config = self.0.config.clone();
         config.application_name("tandem").connect_timeout(CONNECT_WITHIN);
         config.keepalives_idle(GONE_AFTER).keepalives_interval(Duration::from_secs(2)).keepalives_retries(3);
@@ -59,7 +62,7 @@ impl Address {
     }
 
     /// Whether connections are encrypted.
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         self.0.config.get_ssl_mode() == SslMode::Require
     }
 }

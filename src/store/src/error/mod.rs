@@ -1,5 +1,7 @@
 //! Why a store cannot be opened: one line with the place, the problem, and what to do.
 
+mod postgres;
+
 use std::{
     io::{self, ErrorKind},
     path::{Path, PathBuf},
@@ -7,7 +9,9 @@ use std::{
 
 use tandem_wal::WalError;
 
-use super::{Engine, MasterKeyError};
+pub(crate) use self::postgres::Cause;
+pub use self::postgres::PostgresError;
+use crate::{Engine, MasterKeyError};
 
 /// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +126,7 @@ pub enum StoreOpenError {
     Absent { path: PathBuf, engine: Engine },
 
     #[error(transparent)]
-    Postgres(#[from] super::postgres::PostgresError),
+    Postgres(#[from] PostgresError),
 
     #[error("store {}: not empty: a copy goes to a directory without a store; choose another, or remove it", .path.display())]
     NotEmpty { path: PathBuf },
@@ -135,13 +139,13 @@ impl StoreOpenError {
     }
 
     /// What could not be done, and why.
-    pub(super) fn of(path: &Path, doing: &'static str, source: io::Error) -> Self {
+    pub(crate) fn of(path: &Path, doing: &'static str, source: io::Error) -> Self {
         let path = path.to_owned();
         if is_full(source.kind()) { Self::Full { path, doing } } else { Self::Inaccessible { path, doing, source } }
     }
 }
 
-pub(super) fn is_full(kind: ErrorKind) -> bool {
+pub(crate) fn is_full(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 

@@ -22,7 +22,7 @@ use tandem_actors::{
 use crate::rows::Bounds;
 
 /// Bytes of memory that a row takes beside its key and value.
-pub(super) const AROUND: usize = 128;
+pub(crate) const AROUND: usize = 128;
 
 /// Rows by key. `None` for deleted rows.
 pub(crate) type Map = BTreeMap<Key, Option<Bytes>>;
@@ -46,7 +46,7 @@ struct Generations {
 }
 
 #[derive(Default)]
-pub(super) struct Recent {
+pub(crate) struct Recent {
     state: RwLock<Generations>,
     /// A scan that was repeated several times holds it for reading, so that no generation is frozen meanwhile.
     freezing: RwLock<()>,
@@ -59,7 +59,7 @@ const PATIENCE: u32 = 3;
 
 /// The amount of recent rows.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RecentSize {
+pub(crate) struct RecentSize {
     /// In memory.
     pub bytes: usize,
     /// In memory, in the active generation.
@@ -73,10 +73,10 @@ pub(super) struct RecentSize {
 }
 
 /// A row of a scan, and whether it was read from the engine.
-pub(super) type ScannedRow = (Key, Bytes, Origin);
+pub(crate) type ScannedRow = (Key, Bytes, Origin);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     Recent,
     Engine,
 }
