@@ -1,5 +1,5 @@
-//! How fast the coordinator is, beside what the machine and other servers can do. Sections: `hot`, `http`, `stored`,
-//! `growth`. Each prints a table; the targets that were measured come last.
+//! How fast the coordinator is, beside what the machine and other servers can do. Sections: `hot`, `http`, `postgres`,
+//! `stored`, `growth`. Each prints a table; the targets that were measured come last.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints what it measures")]
 
@@ -12,6 +12,7 @@ use support::{
     baseline, compare, growth,
     hot::{self, Heart},
     node::data_directory,
+    postgres,
     table::{Table, count, millis, verdict},
     targets::Targets,
 };
@@ -40,6 +41,9 @@ fn main() {
     let mut targets = Targets::default();
     if args.wants("http") {
         compare::peers(&args, &mut targets);
+    }
+    if args.wants("postgres") {
+        postgres::on_postgres(&args, &mut targets);
     }
     if args.wants("stored") {
         compare::stores(&args, &mut targets);

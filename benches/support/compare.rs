@@ -29,33 +29,11 @@ pub fn peers(args: &Args, targets: &mut Targets) {
     peers.extend(redis.as_ref().map(|servers| Peer::node_and_redis(servers, sessions)));
     let driver = Driver::find();
 
-    let mut table = Table::new(&[
-        "connections",
-        "server",
-        "requests/s",
-        "x trivial",
-        "x redis",
-        "p50",
-        "p99",
-        "server CPU",
-        "flushes/command",
-    ]);
+    let mut table = Figures::table(&["x trivial", "x redis"]);
     for connections in args.concurrencies(&CONCURRENCIES) {
         let figures = in_turns(&peers, driver, connections, args);
         for (peer, one) in peers.iter().zip(&figures) {
-            let times =
-                |other: Option<&Figures>| other.map_or("–".into(), |other| format!("{:.2}", one.rate / other.rate));
-            table.row(vec![
-                connections.to_string(),
-                peer.name.into(),
-                count(one.rate),
-                times(figures.first()),
-                times(figures.get(2)),
-                millis(one.p50),
-                millis(one.p99),
-                micros(one.cpu),
-                one.flushes.map_or("–".into(), |flushes| format!("{flushes:.3}")),
-            ]);
+            table.row(one.cells(connections, peer, [figures.first(), figures.get(2)]));
         }
         aim(targets, connections, &figures);
     }

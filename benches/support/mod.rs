@@ -12,6 +12,7 @@ pub mod hot;
 pub mod load;
 pub mod node;
 pub mod peers;
+pub mod postgres;
 pub mod process;
 pub mod rooms;
 pub mod socket;

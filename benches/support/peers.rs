@@ -15,6 +15,7 @@ use super::{
     node::{Node, SECRET, data_directory},
     process,
     rooms::NodeServer,
+    table::{Table, count, micros, millis},
     world::{self, DRAFT, token},
 };
 
@@ -47,15 +48,26 @@ impl<'a> Peer<'a> {
     }
 
     pub fn node_and_redis(servers: &NodeAndRedis, sessions: usize) -> Self {
+        let peer = Self::saving("node + redis", servers.node.address, servers.node.pid(), sessions);
+        Self { pids: vec![servers.node.pid(), servers.redis.0.id()], ..peer }
+    }
+
+    /// A server of `benches/node` that saves drafts.
+    pub fn saving(name: &'static str, address: SocketAddr, pid: u32, sessions: usize) -> Self {
         let session = |n| world::Session { id: format!("bench-{n}"), ..world::Session::of_people(n) };
         let requests = (0..sessions).map(|n| world::save_draft(&session(n))).collect();
-        let pids = vec![servers.node.pid(), servers.redis.0.id()];
-        Self { name: "node + redis", address: servers.node.address, pids, requests, node: None }
+        Self { name, address, pids: vec![pid], requests, node: None }
     }
 
     pub fn tandem(name: &'static str, node: &'a Node, sessions: &[world::Session]) -> Self {
         let requests = sessions.iter().map(world::save_draft).collect();
         Self { name, address: node.address, pids: vec![node.pid()], requests, node: Some(node) }
+    }
+
+    /// A node that passes everything on to the owner of its database.
+    pub fn passing(name: &'static str, owner: &'a Node, other: &Node, sessions: &[world::Session]) -> Self {
+        let peer = Self::tandem(name, owner, sessions);
+        Self { address: other.address, pids: vec![owner.pid(), other.pid()], ..peer }
     }
 
     fn cpu(&self) -> Duration {
@@ -86,6 +98,27 @@ pub fn in_turns(peers: &[Peer<'_>], driver: Driver, connections: usize, args: &A
 }
 
 impl Figures {
+    /// A table of servers, with columns for the ratios to some of them.
+    pub fn table(ratios: &[&str]) -> Table {
+        let heads = ["connections", "server", "requests/s"];
+        Table::new(&[&heads, ratios, &["p50", "p99", "server CPU", "flushes/command"]].concat())
+    }
+
+    /// A row of this table.
+    pub fn cells<const N: usize>(
+        &self,
+        connections: usize,
+        peer: &Peer<'_>,
+        others: [Option<&Self>; N],
+    ) -> Vec<String> {
+        let times = |other: Option<&Self>| other.map_or("–".into(), |other| format!("{:.2}", self.rate / other.rate));
+        let mut cells = vec![connections.to_string(), peer.name.into(), count(self.rate)];
+        cells.extend(others.map(times));
+        cells.extend([millis(self.p50), millis(self.p99), micros(self.cpu)]);
+        cells.push(self.flushes.map_or("–".into(), |flushes| format!("{flushes:.3}")));
+        cells
+    }
+
     fn median(rounds: &[Self]) -> Self {
         fn of<T: Copy>(
             rounds: &[Figures],
