@@ -1,5 +1,5 @@
-//! Tandem on PostgreSQL, beside the transaction with a row lock that many would write instead; and what it costs to pass
-//! commands on within a fleet. The server is started privately with its defaults, which sync each transaction.
+//! Tandem on PostgreSQL, beside the transaction with a row lock that many would write instead; and what it costs to
+//! pass commands on within a fleet. The server is started privately with its defaults, which sync each transaction.
 
 use tandem_testing::postgres::Postgres;
 
