@@ -1,4 +1,4 @@
-//! The HTTP client of the ACME library: the same as for all other services.
+//! Lets the ACME library use the HTTP client of all other services.
 
 use std::{future::Future, pin::Pin, time::Duration};
 

@@ -1,5 +1,5 @@
-//! What is kept between runs, readable for the node's user alone: the account, and the certificate with its key. These
-//! two are one file, so that key and certificate always match.
+//! The files of the account, and of the certificate with its key. Only the node's user can read them. Certificate and
+//! key are one file, so that they always match.
 
 use std::{
     collections::BTreeMap,
@@ -23,10 +23,10 @@ const ACCOUNT: &str = "account.json";
 const CERTIFICATE: &str = "certificate.pem";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A folder for each authority: an account and a certificate of one mean nothing to another.
+/// The folder of one authority. Another authority cannot use its account and its certificate.
 pub(super) struct AcmeFolder {
     folder: PathBuf,
-    /// The contents of files that the disk has not taken yet, by name.
+    /// The contents of files that could not be written yet, by name.
     unwritten: BTreeMap<&'static str, Vec<u8>>,
 }
 
@@ -40,16 +40,16 @@ impl AcmeFolder {
         Ok(Self { folder, unwritten: BTreeMap::new() })
     }
 
-    /// `None` also if it cannot be read.
+    /// The account of an earlier run. `None` if there is none, or it cannot be read.
     pub fn account(&self) -> Option<AccountCredentials> {
         let account = self.read(ACCOUNT).and_then(|text| text.as_deref().map(|text| self.parsed(text)).transpose());
         account.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the account of an earlier run cannot be used, so there will be another one");
+            tracing::warn!(%error, "the account of an earlier run cannot be used; the node makes another one");
             None
         })
     }
 
-    /// The parser's own message might hold a part of the key.
+    /// Parses an account. The error leaves out the parser's message, which might contain a part of the key.
     fn parsed(&self, account: &[u8]) -> Result<AccountCredentials, AcmeError> {
         serde_json::from_slice(account).map_err(|error| {
             let place = format!("is not an account, in line {}, column {}", error.line(), error.column());
@@ -87,7 +87,7 @@ impl AcmeFolder {
         self.unwritten.retain(|name, content| {
             let file = folder.join(name);
             store::replace_file(&file, content)
-                .inspect_err(|error| tracing::warn!(%error, file = %file.display(), "not written, trying again"))
+                .inspect_err(|error| tracing::warn!(%error, file = %file.display(), "the account or the certificate cannot be written; the node tries again"))
                 .is_err()
         });
     }
@@ -114,7 +114,8 @@ impl Pem {
         Self(format!("{key}{chain}").into_bytes())
     }
 
-    /// The certificate with its key, and the time for which it may be shown: none, if it does not name all domains.
+    /// The certificate with its key, and the time for which it may be used. The time is empty if it does not name all
+    /// domains.
     pub fn read(&self, domains: &[String]) -> Result<(Arc<CertifiedKey>, Validity), AcmeError> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.0).collect();
         let chain = chain.map_err(AcmeError::unusable)?;
@@ -135,7 +136,7 @@ fn validity(certificate: &CertificateDer<'_>, domains: &[String]) -> Result<Vali
     Ok(Validity { from, until: if domains.iter().all(named) { until } else { from } })
 }
 
-/// The time for which a certificate may be shown.
+/// The time for which a certificate may be used.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Validity {
     from: SystemTime,
@@ -143,7 +144,8 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// How long until it is to be renewed: at the given age, but when a third of its life is left at the latest.
+    /// The time until renewal. A certificate is renewed at the given age, or when a third of its life is left if that
+    /// is earlier.
     pub fn until_renewal(&self, age: Duration) -> Duration {
         let life = self.until.duration_since(self.from).unwrap_or_default();
         let renewal = self.from + age.min(life * 2 / 3);

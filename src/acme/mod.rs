@@ -1,6 +1,5 @@
-//! Certificates by ACME (RFC 8555): the node gets its certificate from a certificate authority, and renews it. It
-//! proves that it answers for its domains in the TLS handshake itself (TLS-ALPN-01, RFC 8737), so it needs no other
-//! port.
+//! Certificates by ACME (RFC 8555). The node gets its certificate from a certificate authority, and renews it. It
+//! proves in the TLS handshake that it serves its domains (TLS-ALPN-01, RFC 8737). So it needs no other port.
 
 mod client;
 mod kept;
@@ -18,17 +17,17 @@ use self::{
 };
 use crate::{http::AcmeSettings, tls::ServerCertificate};
 
-/// The waits after failures, and after certificates that are due for renewal again at once. Authorities allow few
-/// failures in an hour and few certificates in a week. Debug builds begin with less, for tests.
+/// The waits after a failure, and after a new certificate that is due for renewal at once. Authorities allow few
+/// failures an hour and few certificates a week. Debug builds begin with a shorter wait, for tests.
 const RETRY: Backoff =
     Backoff::new(Duration::from_secs(if cfg!(debug_assertions) { 1 } else { 60 }), Duration::from_secs(6 * 3600));
-/// A new certificate that is due for renewal within this time has not helped.
+/// A new certificate that is due for renewal within this time counts as a failure.
 const AT_ONCE: Duration = Duration::from_secs(3600);
-/// The machine's clock may jump, so a renewal that is far away is looked at again.
+/// How often the time of renewal is computed again. The machine's clock may jump.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
-/// How often a file is tried again that the disk did not take. Debug builds wait less, for tests.
+/// The wait before a failed write is tried again. Debug builds wait less, for tests.
 const WRITE_AGAIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 1 } else { 60 });
-/// RFC 8555, section 6.7.
+/// The type of the error for an account that the authority does not know: RFC 8555, section 6.7.
 const UNKNOWN_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
 
 type AnyError = Box<dyn Error + Send + Sync>;
@@ -51,7 +50,7 @@ impl AcmeError {
         Self::Unusable(problem.into())
     }
 
-    /// Whether another account would help.
+    /// Whether the order may succeed with another account.
     fn is_about_account(&self) -> bool {
         match self {
             Self::Authority(instant_acme::Error::Api(problem)) => problem.r#type.as_deref() == Some(UNKNOWN_ACCOUNT),
@@ -70,16 +69,16 @@ pub struct Acme {
 }
 
 impl Acme {
-    /// Reads the certificate that an earlier run got. Without one that can be used, the node shows one that it has
-    /// signed itself, until the authority gives one.
+    /// Reads the certificate of an earlier run. Without a usable one, the node uses a self-signed certificate until the
+    /// authority issues one.
     ///
     /// # Errors
-    /// If there can be no directory for the files.
+    /// If the directory for the files cannot be made.
     pub fn open(settings: &AcmeSettings, data: &Path) -> Result<Self, AcmeError> {
         let kept = AcmeFolder::new(settings, data)?;
         let found = kept.certificate().and_then(|pem| pem.map(|pem| pem.read(&settings.domains)).transpose());
         let found = found.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the certificate of an earlier run is left aside, and another one is ordered");
+            tracing::warn!(%error, "the certificate of an earlier run cannot be used; the node orders another one");
             None
         });
         let (certificate, validity) = match found {
@@ -90,14 +89,14 @@ impl Acme {
         Ok(Self { settings: settings.clone(), kept, certificate, validity })
     }
 
-    /// What the node shows.
+    /// The certificate for TLS handshakes.
     pub fn certificate(&self) -> Arc<ServerCertificate> {
         self.certificate.clone()
     }
 
-    /// Never returns. The node must listen.
+    /// Renews the certificate in time. Never returns. The node must listen, because the authority connects to it.
     pub async fn keep_valid(mut self) {
-        // How many orders in a row have not helped.
+        // How many orders in a row have failed.
         let mut in_vain = 0;
         loop {
             let wait = self.until_renewal();
@@ -121,14 +120,14 @@ impl Acme {
                      certificates are very short"
                 ),
                 Err(error) => {
-                    tracing::error!(%error, ?pause, days_left, "no certificate from the authority, trying again");
+                    tracing::error!(%error, ?pause, days_left, "the authority gave no certificate; the node tries again");
                 }
             }
             self.rest(pause).await;
         }
     }
 
-    /// Sleeps, and writes meanwhile what the disk has not taken.
+    /// Sleeps, and meanwhile retries failed writes.
     async fn rest(&mut self, pause: Duration) {
         let until = Instant::now() + pause;
         while self.kept.is_behind() && Instant::now() + WRITE_AGAIN < until {
@@ -138,12 +137,12 @@ impl Acme {
         tokio::time::sleep_until(until).await;
     }
 
-    /// Zero if there is no certificate.
+    /// The time until the next order. Zero if there is no certificate.
     fn until_renewal(&self) -> Duration {
         self.validity.as_ref().map_or(Duration::ZERO, |validity| validity.until_renewal(self.settings.renew_after))
     }
 
-    /// The certificate is used before it is written: the authority gives only a few in a week.
+    /// Orders a certificate and uses it, even if it cannot be written. The authority issues only a few a week.
     async fn renew(&mut self) -> Result<(), AcmeError> {
         let pem = self.ordered().await?;
         let (certificate, validity) = pem.read(&self.settings.domains)?;
@@ -155,7 +154,7 @@ impl Acme {
         Ok(())
     }
 
-    /// Ordered with the account of an earlier run, or with a fresh one if there is none that the authority knows.
+    /// Orders with the account of an earlier run, or with a new one if the authority does not know that account.
     async fn ordered(&mut self) -> Result<Pem, AcmeError> {
         if let Some(credentials) = self.kept.account() {
             let ordered = match self.client()?.from_credentials(credentials).await {
@@ -164,7 +163,7 @@ impl Acme {
             };
             match ordered {
                 Err(error) if error.is_about_account() => {
-                    tracing::warn!(%error, "the authority does not know the account, so there will be another one");
+                    tracing::warn!(%error, "the authority does not know the account; the node makes another one");
                 }
                 ordered => return ordered,
             }

@@ -1,5 +1,5 @@
-//! One order: for each domain the authority connects to the node, and looks for a certificate that only the holder of
-//! the account can make. Then it signs.
+//! One order of a certificate. For each domain the authority connects to the node, and expects a certificate that only
+//! the holder of the account can make. Then it signs the node's key.
 
 use std::{
     sync::Arc,
@@ -19,7 +19,8 @@ use rustls::{
 use super::{AcmeError, kept::Pem};
 use crate::tls::{self, ServerCertificate};
 
-/// A certificate that is issued later is lost, and counts against what the authority gives in a week.
+/// How long the authority may take to issue the certificate. A certificate that is issued later is lost, and still
+/// counts against the authority's weekly limit.
 const ISSUED_WITHIN: Duration = Duration::from_secs(600);
 const SELF_SIGNED_LIFE: Duration = Duration::from_secs(24 * 3600);
 
@@ -72,7 +73,8 @@ async fn answer_challenges(order: &mut Order, shown: &ServerCertificate) -> Resu
     Ok(())
 }
 
-/// Says for which domains the authority was not convinced, and why. `error` is what it says of the whole order.
+/// The error for an order that the authority refused: the refused domains, each with the reason. `error` is the error
+/// of the whole order.
 async fn refusal(order: &mut Order, domains: &[String], error: Option<instant_acme::Error>) -> AcmeError {
     let mut reasons = Vec::new();
     let mut authorizations = order.authorizations();
@@ -83,7 +85,7 @@ async fn refusal(order: &mut Order, domains: &[String], error: Option<instant_ac
     refused(domains, reasons, error)
 }
 
-/// What an authorization says against its domain.
+/// The reasons for which the authority did not authorize a domain.
 fn reasons_of(state: &AuthorizationState) -> Vec<String> {
     let domain = state.identifier().to_string();
     let problems = state.challenges.iter().filter_map(|challenge| challenge.error.as_ref());
@@ -98,7 +100,7 @@ fn refused(domains: &[String], reasons: Vec<String>, error: Option<instant_acme:
     }
 }
 
-/// A certificate that nobody trusts. Its end is near, so that monitoring tells of it.
+/// A certificate that no client trusts. It expires within a day, so that monitoring reports it.
 pub(super) fn self_signed(domains: &[String]) -> Result<Arc<CertifiedKey>, AcmeError> {
     self_signed_with(domains, Vec::new())
 }

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 /// Changes that are kept.
 const KEPT: usize = 500;
-/// The row that holds them.
+/// The name of their row in the store.
 const ROW: &str = "changes";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

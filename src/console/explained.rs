@@ -68,7 +68,7 @@ impl Told<'_> {
         }
     }
 
-    /// The way of the event to the partner, a sentence for each step.
+    /// The steps of the event on its way to the partner, one sentence each.
     pub fn sentences(&self) -> Vec<String> {
         let mut told = Vec::new();
         if self.is_author() {
@@ -102,7 +102,7 @@ impl Told<'_> {
     }
 }
 
-/// Why no device can be reached, if it is still visible.
+/// Whether a device can be reached now, and if not, why.
 fn devices(reach: &Reach) -> String {
     let deaths = reach.devices.iter().filter_map(|device| match device.state {
         DeviceState::Retired { at } => Some(at),
@@ -165,7 +165,7 @@ fn of_push(push: &ExplainedPush) -> Verdict {
     }
 }
 
-/// A later push of the session stands for both.
+/// A later push of the session has replaced this one.
 fn part_of_later_push(later: Seq) -> Verdict {
     Verdict::new("calm", format!("told with event {later}"))
 }

@@ -1,4 +1,4 @@
-//! The style sheet, the script and the icon. They are the same for everybody and hold nothing of the node.
+//! The style sheet, the script and the icon. They are the same for everybody and contain no data of the node.
 
 use actix_web::{HttpResponse, http::header};
 

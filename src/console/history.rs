@@ -9,11 +9,11 @@ use super::meters::Meters;
 /// An hour, at one point every ten seconds.
 const KEPT: usize = 360;
 
-/// The numbers of one moment. Rates are those since the moment before.
+/// The numbers of one moment. A rate counts from the previous moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
     pub awake: f64,
-    /// Commands answered with success, a second.
+    /// Successful commands per second.
     pub commands: f64,
     /// Milliseconds of one flush, on average.
     pub flush: f64,
@@ -59,7 +59,7 @@ impl History {
 }
 
 fn point(meters: &Meters, before: Option<&(Instant, Meters)>, store_bytes: u64) -> Point {
-    // Of less than a second, a rate would be a matter of chance.
+    // A rate over less than a second says nothing.
     let seconds = before.map_or(1.0, |(at, _)| at.elapsed().as_secs_f64().max(1.0));
     let since = |of: &dyn Fn(&Meters) -> f64| before.map_or(0.0, |(_, before)| (of(meters) - of(before)).max(0.0));
     let flushes = since(&|meters| meters.sum("tandem_journal_sync_seconds_count"));

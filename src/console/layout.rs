@@ -73,7 +73,7 @@ fn document(title: &str, script: bool, content: &Markup) -> Markup {
     whole_page(title, &head, &body)
 }
 
-/// The hidden field that shows that a form is the console's own.
+/// The hidden field with the key that proves that the console has made the form.
 pub fn form_key(operator: &Operator) -> Markup {
     html! { input type="hidden" name="key" value=(operator.form_key); }
 }
@@ -94,7 +94,8 @@ pub fn mark(kind: &'static str, word: &str) -> Markup {
     html! { span class={ "mark " (kind) } { (word) } }
 }
 
-/// After a sign-in. A redirect would not carry the strict cookie if the link was opened from another site.
+/// The page after a sign-in, which leads on. It is not a redirect, because a browser does not send a strict cookie with
+/// a redirect from another site.
 pub fn entered() -> Markup {
     let body = html! {
         main.alone {

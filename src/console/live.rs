@@ -108,7 +108,7 @@ impl PageStream {
     async fn changed(&mut self) -> Result<String, StoreError> {
         let page = self.view.page(&self.console, &self.operator).await?;
         if std::mem::take(&mut self.is_failing) {
-            // All is sent again, which tells the page that the store can be read.
+            // The store can be read again. All sections are sent, so that the page shows it.
             self.shown.clear();
         }
         let mut changed = String::new();

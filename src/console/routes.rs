@@ -1,4 +1,4 @@
-//! The routes of the console. All answers are closed to other sites, to caches and to scripts that are not its own.
+//! The routes of the console. The headers of all answers forbid frames of other sites, caches and foreign scripts.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 /// The largest form, in bytes. A test message is the longest thing in one.
 const BODY: usize = 64 * 1024;
 
-/// Mounts the console. `None`: there is none, and its paths are unknown.
+/// Mounts the console. `None`: the console is off, and its paths are unknown.
 pub fn configure(app: &mut ServiceConfig, console: Option<Arc<Console>>) {
     let Some(console) = console else { return };
     let headers = DefaultHeaders::new()

@@ -1,6 +1,6 @@
-//! Who may see the console. `tandem console` shows the operator's token and gets a ticket, which its link carries. A
-//! ticket is valid once and for five minutes; it is exchanged for a cookie. Tickets and cookies are random and are kept
-//! in memory as digests, so a restart of the node ends all sign-ins.
+//! Decides who may see the console. `tandem console` sends the operator's token and gets a ticket for its link. A
+//! ticket is valid once, for five minutes. It is exchanged for a cookie. Tickets and cookies are random, and only their
+//! digests are in memory. So a restart of the node ends all sign-ins.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq as _;
 pub const TICKET_TTL: Duration = Duration::from_secs(5 * 60);
 /// How long a browser stays signed in.
 pub const COOKIE_TTL: Duration = Duration::from_secs(12 * 60 * 60);
-/// Tickets that wait to be used, and sign-ins. The oldest make room.
+/// The largest number of unused tickets, and of sign-ins. The oldest are removed first.
 const MOST: usize = 64;
 
 type Digest = [u8; 32];
@@ -26,7 +26,7 @@ type Digest = [u8; 32];
 pub struct Operator {
     /// The name that `tandem console` has given.
     pub name: String,
-    /// The key in forms, without which no other site can send one.
+    /// The key in each form. Other sites do not know it, so they cannot send a form.
     pub form_key: String,
 }
 

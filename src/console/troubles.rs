@@ -80,7 +80,7 @@ struct Limit {
     metric: &'static str,
     above: f64,
     kind: &'static str,
-    /// With the number in place of `{}`.
+    /// The text; the number replaces `{}`.
     what: &'static str,
     is_duration: bool,
     advice: &'static str,

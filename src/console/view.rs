@@ -14,7 +14,7 @@ use super::{
     sign_in::Operator,
 };
 
-/// A page, with what it is about.
+/// A page, with the object that it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum View {
     Now,
@@ -74,7 +74,7 @@ impl View {
             "/console/sessions" => Self::Sessions(trimmed(about.find)),
             "/console/session" => Self::Session(trimmed(about.id)),
             "/console/people" => Self::People(trimmed(about.user)),
-            // The answers to a pasted token and to a message that was not published are this page, too.
+            // This page also answers a pasted token, and a message that was not published.
             "/console/realtime" | "/console/rights" | "/console/publish" => Self::Realtime,
             "/console/push" => Self::Push,
             "/console/backups" => Self::Backups,
@@ -84,7 +84,7 @@ impl View {
         })
     }
 
-    /// The page as it is at this moment.
+    /// Renders the page with the present state of the node.
     ///
     /// # Errors
     /// If the store fails.
@@ -117,14 +117,14 @@ impl View {
     }
 }
 
-/// The session that a text may name.
+/// What a searched id may name.
 pub enum FoundSession {
     Session(SessionId),
     Invitation(InvitationId),
 }
 
 impl FoundSession {
-    /// All readings of a text, the likeliest first.
+    /// All meanings that a text can have, the likeliest first.
     pub fn readings(text: &str) -> impl Iterator<Item = Self> {
         let session = text.parse().ok().map(Self::Session);
         let invitation = text.parse().ok().map(Self::Invitation);

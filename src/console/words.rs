@@ -1,4 +1,4 @@
-//! Facts in words, as an operator reads them.
+//! Writes facts in words for the operator.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tandem_actors::domain::{routing::Presence, stage::Stage, time::Timestamp};
 
-/// A time of day, with the whole time in UTC for programs and for those who point at it.
+/// A time of day. The whole time in UTC is in the attribute for programs and in the tooltip.
 pub fn time(at: Timestamp) -> Markup {
     let whole = at.to_string();
     let short = whole.get(11..19).unwrap_or_default();
@@ -31,7 +31,7 @@ pub fn upper(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// About how long, as `3 min`. It changes seldom, so that a page that is kept current is quiet.
+/// An approximate duration, as `3 min`. It changes seldom, so that an open page is seldom updated.
 pub fn rounded(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -51,7 +51,7 @@ pub fn bytes(bytes: f64) -> String {
     if amount < 10.0 && power > 0 { format!("{amount:.1} {name}") } else { format!("{amount:.0} {name}") }
 }
 
-/// A number with as many digits as matter.
+/// A number, rounded to the digits that matter.
 pub fn number(number: f64) -> String {
     match number {
         0.0 => "0".to_owned(),
@@ -89,7 +89,7 @@ pub fn presence(presence: Presence) -> &'static str {
     }
 }
 
-/// For a query string.
+/// Escapes a text for a query string.
 pub fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

@@ -66,7 +66,7 @@ impl Partner {
         self.call(Method::POST, &format!("/api/v1{path}"), Some(body).filter(|body| !body.is_null())).await
     }
 
-    /// A path of the realtime service, which wraps its answers in no envelope. The token request is its own credential.
+    /// A request to the realtime service. Its answers have no envelope, and a token request needs no bearer token.
     pub async fn exchange(&self, path: &str, body: &Value) -> Result<Value, Error> {
         let request = format!("POST {path}");
         let failed = |source| Error::Http { request: request.clone(), source };
@@ -100,7 +100,7 @@ fn refused(request: String, status: u16, answer: &Value) -> Error {
     Error::Refused { request, status, code: field("code"), message: field("message") }
 }
 
-/// A value for people: text without quotes.
+/// A value as the demo prints it: text without quotes.
 pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -1,8 +1,8 @@
-//! `tandem demo`: a server with default settings, both partners over real HTTP and real WebSockets from the invitation
-//! to the resolution, and a stand-in for Expo that receives the pushes. Only the two people are simulated: the server
-//! is this binary's `serve` in its own process, and the tokens come from `token`.
+//! `tandem demo` plays both partners from the invitation to the resolution, over real HTTP and real WebSockets. The
+//! server is this binary's `serve` in its own process, with default settings. The tokens come from `token`. A stand-in
+//! for Expo receives the pushes.
 //!
-//! `tandem demo --open` leaves the two people to the visitors of its page: see [`open`].
+//! `tandem demo --open` lets the visitors of its page play both partners: see [`open`].
 //!
 //! Every event and every push is awaited with a deadline. The first missing one ends the demo with an error.
 

@@ -15,10 +15,10 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 const LAST_LINES: usize = 12;
 
-/// Environment variables that set what differs from the defaults.
+/// Environment variables with the settings that differ from the defaults.
 pub type SettingOverrides = Vec<(&'static str, String)>;
 
-/// Sends pushes to a stand-in, each at once: the demo plays a conversation of weeks within minutes.
+/// Sends each push to a stand-in for Expo at once, because the demo plays weeks within minutes.
 pub fn push_to(expo: &str) -> SettingOverrides {
     vec![
         ("TANDEM__PUSH__BASE_URL", expo.to_owned()),
@@ -95,7 +95,7 @@ impl DemoNode {
 
 impl Drop for DemoNode {
     fn drop(&mut self) {
-        // It may be gone already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -129,7 +129,7 @@ fn spawn(directory: &Path, settings: &SettingOverrides, listen: &str) -> Result<
     }
 }
 
-/// A command with default settings: the caller's environment does not change them.
+/// A command with default settings. Settings in the caller's environment are removed.
 fn this_binary(directory: &Path) -> Result<Command, Error> {
     let mut command = Command::new(std::env::current_exe().map_err(failed("cannot find its own binary"))?);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TANDEM__")) {
@@ -149,7 +149,7 @@ fn failed(doing: &'static str) -> impl Fn(io::Error) -> Error {
 
 #[cfg(unix)]
 fn terminate(child: &Child) {
-    // `kill` of the system, since the standard library has no way to send a signal.
+    // The system's `kill`, because the standard library cannot send a signal.
     let _ = Command::new("kill").arg(child.id().to_string()).status();
 }
 

@@ -198,7 +198,7 @@ impl Connection {
     }
 }
 
-/// Objects travel as JSON in a string.
+/// Reads the data of a message. Ably's protocol sends an object as a string of JSON.
 fn decoded(message: &Value) -> Value {
     match message["data"].as_str() {
         Some(text) if message["encoding"] == "json" => serde_json::from_str(text).unwrap_or_default(),

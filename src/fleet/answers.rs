@@ -1,4 +1,4 @@
-//! The answers of a node that stands by: to questions about itself, and to requests while there is no owner.
+//! The answers of a node that stands by: to requests about itself, and to all requests while there is no owner.
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};

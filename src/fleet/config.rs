@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-/// Whether this node shares its database with others, and how they reach it.
+/// Whether this node shares its database with other nodes, and where they reach it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FleetSettings {

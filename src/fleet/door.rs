@@ -1,4 +1,4 @@
-//! A node that stands by, as clients see it: it takes connections like the owner, and passes them on.
+//! The connections of a node that stands by. It takes them like the owner, and passes them on to the owner.
 
 use std::{io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
@@ -56,12 +56,12 @@ impl Door {
         let tell = owner.clone();
         let tasks = vec![
             rt::spawn(accept(clients, move |stream| drop(rt::spawn(pass::on(stream, passing.clone()))))),
-            // Another node takes this one for the owner. It reads the owner again.
+            // Another node takes this one for the owner. The closed connection makes it read the owner again.
             rt::spawn(accept(fleet, drop)),
             rt::spawn(async move {
                 while sights.changed().await.is_ok() {
                     let sight = owner_in(&sights.borrow_and_update());
-                    // Connections to a former owner end by themselves.
+                    // Connections to a former owner end when they see this.
                     tell.send_replace(sight);
                 }
             }),

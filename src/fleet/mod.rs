@@ -1,6 +1,6 @@
-//! Several nodes on one PostgreSQL database, of which one owns it: the others stand by, and pass each connection on to
-//! the owner. The database says who the owner is (`tandem_store::Member`, `tandem_store::Standby`); [`Door`] is a node
-//! that stands by, as clients see it.
+//! Several nodes use one PostgreSQL database. One of them owns it. The others stand by, and pass each connection on to
+//! the owner. The database says who the owner is (`tandem_store::Member`, `tandem_store::Standby`). [`Door`] takes and
+//! passes on the connections of a node that stands by.
 
 mod answers;
 mod config;
@@ -17,8 +17,8 @@ use crate::{connections::Registry, store::Member};
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Ends all connections when the lease could not be renewed in time. Another node may be the owner by then, and clients
-/// must find it. Never returns.
+/// Ends all connections when the lease was not renewed in time. Another node may be the owner then, and clients must
+/// find it. Never returns.
 pub async fn watch_lease(member: Arc<Member>, connections: Arc<Registry>) {
     let mut held = true;
     loop {
@@ -26,9 +26,7 @@ pub async fn watch_lease(member: Arc<Member>, connections: Arc<Registry>) {
         metrics::gauge!("tandem_fleet_owner").set(f64::from(u8::from(holds)));
         match (held, holds) {
             (true, false) => {
-                tracing::error!(
-                    "the lease of the database could not be renewed in time: nothing is answered until it is"
-                );
+                tracing::error!("the lease of the database was not renewed in time: nothing is answered until it is");
                 connections.end_all();
             }
             (false, true) => tracing::info!("the lease of the database is renewed again"),

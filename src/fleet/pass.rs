@@ -1,5 +1,5 @@
 //! One connection to a node that stands by. Its bytes are passed on to the owner unchanged. Only the first line is
-//! read, to recognise questions about this node.
+//! read, to recognise requests about this node.
 
 use std::{cell::Cell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
@@ -32,7 +32,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// A stopping node ends a connection if the last bytes came from the owner and are this old.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// What all connections share.
+/// The state that all connections share.
 pub(super) struct PassState {
     pub owners: watch::Receiver<Option<Owner>>,
     pub stopping: watch::Receiver<bool>,
@@ -100,7 +100,7 @@ where
     let replaced = owners.wait_for(|owner| owner.as_ref().is_some_and(|owner| owner.id != id));
     tokio::select! {
         passed = both_ways(client, owner, passing.stopping.clone()) => passed,
-        // Bytes of a former owner do not count any more.
+        // There is another owner. The rest of an answer from the former owner is dropped.
         _ = replaced => Ok(()),
     }
 }
@@ -135,7 +135,7 @@ async fn find(ends: Ends, owners: &mut watch::Receiver<Option<Owner>>) -> (TcpSt
     }
 }
 
-/// Answers and closes.
+/// Writes an answer and closes the connection.
 async fn say<S: AsyncRead + AsyncWrite + Unpin>(mut client: S, answer: &str) -> io::Result<()> {
     client.write_all(answer.as_bytes()).await?;
     goodbye(&mut client).await

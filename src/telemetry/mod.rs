@@ -20,12 +20,12 @@ use crate::traces::{self, TracesError};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetrySettings {
-    /// What is logged, in the syntax of `RUST_LOG`, which wins if it is set.
+    /// What is logged, in the syntax of `RUST_LOG`. The environment variable takes precedence.
     pub filter: String,
     pub log_format: LogFormat,
     /// The collector that traces are sent to, by OTLP over HTTP. `None`: there are no traces.
     pub otlp_endpoint: Option<String>,
-    /// Of so many traces one is kept.
+    /// One of this many traces is sent.
     pub otlp_one_in: u32,
 }
 
@@ -111,8 +111,8 @@ fn start_logging(config: &TelemetrySettings) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// The filter is the log's alone here: spans that the log leaves out exist for traces. Asking two filters costs more
-/// than asking one, so this is not done without traces.
+/// Starts the log and the traces. Here the filter applies to the log only, because traces need spans that the log
+/// leaves out. This costs more than one filter for everything, so it is not done without traces.
 fn start_logging_and_traces(config: &TelemetrySettings, endpoint: &str) -> Result<(), TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter(config)?);
     let logs = fmt::layer().with_writer(stderr::LogLines).log_internal_errors(false);

@@ -23,7 +23,7 @@ const AT_THE_END: Duration = Duration::from_millis(500);
 
 static STDERR: LazyLock<&'static Lines> = LazyLock::new(|| Lines::start(io::stderr()));
 
-/// Lines on their way to one output.
+/// Lines that wait for one output.
 #[derive(Default)]
 struct Lines {
     queue: Mutex<Queue>,
@@ -119,12 +119,12 @@ pub fn lost_lines() -> u64 {
     STDERR.lost.load(Ordering::Relaxed)
 }
 
-/// Waits shortly for the last lines. Called before the process ends.
+/// Waits a moment for the last lines. Called before the process ends.
 pub fn flush() {
     STDERR.flush(AT_THE_END);
 }
 
-/// Where the log goes.
+/// The writer of the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogLines;
 

@@ -1,4 +1,4 @@
-//! Certificates: how they are read, and until when they are valid.
+//! Reads certificates and their times of validity.
 
 use std::{
     path::Path,
@@ -33,7 +33,7 @@ pub enum CertificateError {
         /// Where it is.
         file: String,
     },
-    /// The key cannot be used, or is another certificate's.
+    /// The key cannot be used, or belongs to another certificate.
     #[error("{file}: {source}")]
     Key {
         /// Where it is.
@@ -62,7 +62,8 @@ pub(super) fn certified_key(chain_file: &Path, key_file: &Path) -> Result<Arc<Ce
     certified(chain, key).map_err(|source| CertificateError::Key { file: named(key_file), source })
 }
 
-/// A chain and its key, unchecked: rustls does not know what an answer to a challenge holds.
+/// A chain and its key. It is not checked whether they belong together, because rustls does not know the extension in
+/// an answer to a challenge.
 pub(crate) fn certified_as_it_is(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -79,7 +80,7 @@ pub(crate) fn certified(
     CertifiedKey::from_der(chain, key, &provider()).map(Arc::new)
 }
 
-/// Tells monitoring until when the node's certificate is valid.
+/// Sets the metric of the time at which the node's certificate expires.
 pub(super) fn note_expiry(certified: &CertifiedKey) {
     let times = certified.cert.first().and_then(|leaf| times(leaf).ok());
     if let Some((_, until)) = times {

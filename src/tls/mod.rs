@@ -42,13 +42,14 @@ pub fn http_client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().tls_certs_merge(mozillas_roots())
 }
 
-/// The same for a thread of its own. It must not be built or dropped by an async task.
+/// As [`http_client`], for a thread of its own. An async task must not build or drop it.
 pub(crate) fn blocking_http_client() -> reqwest::blocking::ClientBuilder {
     install_provider();
     reqwest::blocking::Client::builder().tls_certs_merge(mozillas_roots())
 }
 
-/// What went wrong, without the address. The outermost error ("error sending request") does not say it: its sources do.
+/// The text of an error with its sources, without the address. The outermost error ("error sending request") says too
+/// little.
 pub(crate) fn explain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -64,13 +65,13 @@ fn mozillas_roots() -> impl Iterator<Item = reqwest::Certificate> {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|root| reqwest::Certificate::from_der(root).ok())
 }
 
-/// The protocol of a handshake in which a certificate authority looks for the answer to its challenge (RFC 8737).
+/// The protocol of the handshake by which a certificate authority checks a challenge (RFC 8737).
 pub(crate) const ACME_CHALLENGE: &[u8] = b"acme-tls/1";
 
 /// The node's certificate. It can be replaced while the node runs; later handshakes use the new one.
 #[derive(Debug)]
 pub struct ServerCertificate {
-    /// Where it is read from: chain and key. `None` if it comes from a certificate authority.
+    /// The files that it is read from: chain and key. `None` if it comes from a certificate authority.
     files: Option<(PathBuf, PathBuf)>,
     current: RwLock<Arc<CertifiedKey>>,
     /// The answers to a certificate authority's challenges, by domain.
@@ -87,7 +88,7 @@ impl ServerCertificate {
         Ok(Self::new(files, certified_key(chain, key)?))
     }
 
-    /// A certificate that is replaced as an authority gives new ones.
+    /// A certificate that [`ServerCertificate::replace`] renews.
     pub(crate) fn renewed_by_acme(current: Arc<CertifiedKey>) -> Arc<Self> {
         Self::new(None, current)
     }
@@ -107,13 +108,13 @@ impl ServerCertificate {
         Ok(true)
     }
 
-    /// Later handshakes show this one.
+    /// Uses this certificate for later handshakes.
     pub(crate) fn replace(&self, renewed: Arc<CertifiedKey>) {
         note_expiry(&renewed);
         *self.current.write() = renewed;
     }
 
-    /// What an authority sees that looks for the answer to its challenge.
+    /// Sets the certificate that answers an authority's challenge for this domain.
     pub(crate) fn answer_challenge(&self, domain: String, answer: Arc<CertifiedKey>) {
         self.challenges.write().insert(domain, answer);
     }
@@ -122,7 +123,7 @@ impl ServerCertificate {
         self.challenges.write().clear();
     }
 
-    /// For connections from outside, with HTTP/1.1.
+    /// The configuration for incoming connections, with HTTP/1.1.
     ///
     /// # Errors
     /// If the crypto provider lacks the usual protocol versions.

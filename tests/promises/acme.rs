@@ -262,7 +262,7 @@ async fn a_damaged_certificate_and_a_forgotten_account_are_replaced() {
     let server = setup.start().await;
     let root = authority.root().await;
     eventually("a certificate of the other account", || believed(&root, port)).await;
-    server.logged(&["the certificate of an earlier run is left aside", "cannot be used"]).await;
+    server.logged(&["the certificate of an earlier run cannot be used; the node orders another one"]).await;
     server.logged(&["the authority does not know the account"]).await;
 
     let setup = server.stop().await;

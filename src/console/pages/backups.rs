@@ -17,7 +17,7 @@ use crate::{
 /// Backups that are listed, the newest first.
 const LISTED: usize = 100;
 
-/// A backup in the list, or the reason why it cannot be read.
+/// A backup in the list, or why it cannot be read.
 pub type ListedBackup = Result<BackupRow, String>;
 
 pub struct BackupRow {

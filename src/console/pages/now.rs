@@ -67,7 +67,7 @@ const TILES: [Tile; 8] = [
     Tile { label: "Store", of: |point| point.store_bytes, shown: words::bytes },
 ];
 
-/// Milliseconds, while something is written.
+/// A duration in milliseconds, if anything was written.
 fn flush(millis: f64) -> String {
     if millis > 0.0 { format!("{} ms", words::number(millis)) } else { "idle".to_owned() }
 }

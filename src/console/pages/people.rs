@@ -69,7 +69,7 @@ pub async fn page(console: &Console, operator: &Operator, user: &str) -> Result<
     Ok(Page { title, sections })
 }
 
-/// Those who have an account and whose id contains a text.
+/// The users with an account whose id contains a text.
 async fn people(console: &Console, part: &str) -> Result<Markup, StoreError> {
     let directory = console.directory().await?;
     let found: Vec<_> = directory.people_with(part).collect();

@@ -47,7 +47,7 @@ fn unreadable(pushes: usize, users: usize) -> Markup {
     }
 }
 
-/// Those of Expo, and that of Ably's cloud.
+/// The circuit breakers of Expo, and that of Ably's cloud.
 pub fn all_breakers(console: &Console) -> Vec<(String, BreakerReport)> {
     let now = console.node.clock.uptime();
     let cloud = console.node.realtime.provider.breaker().map(|breaker| (ABLY.to_owned(), breaker.report(now)));

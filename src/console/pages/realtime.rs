@@ -51,7 +51,7 @@ pub fn page(console: &Console, operator: &Operator, message: &TestMessage) -> Pa
     }
 }
 
-/// The page that says what a pasted token allows.
+/// The page that shows what a pasted token allows.
 pub fn with_rights(operator: &Operator, rights_of: &Result<CredentialsOverview, String>) -> Page {
     let back = html! { p { a href="/console/realtime" { "Channels and connections" } } };
     let sections = vec![Section::fixed("rights", rights(operator, Some(rights_of))), Section::fixed("back", back)];

@@ -267,7 +267,7 @@ fn timeline(overseen: &SessionOverview, known: &Known<'_>) -> Markup {
     }
 }
 
-/// `place` is the partner's among the session's partners.
+/// `place`: the index of the partner in the list of partners.
 fn told<'a>(event: &'a ExplainedEvent, partner: &'a PartnerOversight, known: &'a Known<'a>, place: usize) -> Told<'a> {
     let push = known.pushes.iter().find(|push| push.seq == event.seq && push.user == partner.user);
     Told { event, partner, push, reach: &known.reach[place] }

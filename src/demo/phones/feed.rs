@@ -1,5 +1,5 @@
-//! What the page cannot hear from the node: which notifications reach the phones, and whether the node runs. Sent as
-//! server-sent events.
+//! Server-sent events for the page, with what the node does not tell it: the notifications on the phones, and whether
+//! the node runs.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -22,7 +22,7 @@ use super::{Condition, Stage};
 
 /// How often the stand-in for Expo is asked.
 const GLANCE: Duration = Duration::from_millis(25);
-/// Glances between two comments, by which a page that is gone is noticed.
+/// After this many checks a comment is sent. Its failure shows that the page is gone.
 const COMMENT: u32 = 200;
 
 #[derive(Deserialize)]

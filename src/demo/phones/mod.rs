@@ -25,7 +25,7 @@ use super::{
 };
 use crate::push::fake_expo::FakeExpo;
 
-/// How long a killed node stays away: long enough to see what the phones do.
+/// How long a killed node stays down, so that visitors see what the phones do.
 const OUTAGE: Duration = Duration::from_millis(1_500);
 
 /// Whether the node runs.
@@ -43,7 +43,7 @@ struct Stage {
     node_url: String,
     expo: FakeExpo,
     condition: watch::Sender<Condition>,
-    /// Each page that is loaded gets two people of its own.
+    /// The number of page loads. Each load gets two users of its own.
     stories: AtomicU32,
 }
 
@@ -59,7 +59,7 @@ struct Login {
 
 #[derive(Serialize)]
 struct Story {
-    /// The demo's process: a page that is loaded again goes on if it is the same.
+    /// The id of the demo's process. A reloaded page continues its story if the process is the same.
     process: u32,
     node: String,
     alex: Login,
@@ -104,7 +104,7 @@ impl Stage {
         Ok(Story { process: std::process::id(), node: self.node_url.clone(), alex: login("Alex")?, sam: login("Sam")? })
     }
 
-    /// Kills the node, and starts it again after a while. Without effect while that is under way.
+    /// Kills the node, and starts it again after a while. Does nothing if that is under way already.
     async fn kill_node(self: Arc<Self>) {
         let Ok(mut node) = self.node.clone().try_lock_owned() else { return };
         self.condition.send_replace(Condition { up: false, ms: 0, problem: None });

@@ -1,5 +1,5 @@
-//! The page's own server: its files, two people for each load, and the button that kills the node. Only the page itself
-//! may press it.
+//! The server of the page: its files, two users for each load, and the kill of the node. Only the page itself may ask
+//! for a kill.
 
 use std::{io, net::TcpListener, sync::Arc};
 
@@ -42,7 +42,7 @@ pub fn serve(listener: TcpListener, origin: &str, stage: Arc<Stage>) -> io::Resu
     );
     let app = move || {
         let host = host.clone();
-        // A page elsewhere must not reach this server under another name.
+        // A page of another site must not reach this server under another host name.
         let is_here = guard::fn_guard(move |context| has_host(context, &host));
         let site = web::scope("")
             .guard(is_here)
@@ -63,7 +63,7 @@ pub fn serve(listener: TcpListener, origin: &str, stage: Arc<Stage>) -> io::Resu
     Ok(handle)
 }
 
-/// A page elsewhere cannot send this header without being allowed to.
+/// A page of another site cannot send this header, because this server does not allow it by CORS.
 fn post() -> actix_web::Route {
     web::post().guard(guard::Header("x-demo", "yes"))
 }
@@ -87,7 +87,7 @@ async fn story(stage: web::Data<Stage>) -> HttpResponse {
 }
 
 async fn kill(stage: web::Data<Stage>) -> HttpResponse {
-    // A task of its own: it goes on if the page is closed.
+    // A task of its own continues if the page is closed.
     actix_web::rt::spawn(stage.into_inner().kill_node());
     HttpResponse::Accepted().json(true)
 }
