@@ -61,7 +61,7 @@ async fn an_invalid_token_is_refused_with_a_reason_that_does_not_repeat_it() {
 }
 
 #[tokio::test]
-async fn reasons_can_be_told_apart() {
+async fn each_reason_for_a_401_has_a_message_of_its_own() {
     let server = shared().await;
     let good = Claims::of("user_auth");
     let reasons = [

@@ -103,7 +103,7 @@ async fn a_wrong_setting_is_not_shown_but_refused() {
 }
 
 #[tokio::test]
-async fn shells_and_man_learn_the_commands() {
+async fn completions_and_manual_pages_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let script = done(run(&["completions", shell], &[]).await);
         for word in ["quarantined", "start-afresh", "fake-expo"] {

@@ -171,7 +171,7 @@ async fn a_store_without_encryption_is_taken_over() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_encrypted_is_told_as_such() {
+async fn a_node_reports_that_some_rows_could_not_be_encrypted() {
     for engine in ["sled", "redb"] {
         let keys = tempfile::tempdir().expect("a directory");
         let setup = server().set("store.engine", engine).set("journal.checkpoint_after", "100ms");

@@ -159,7 +159,7 @@ async fn invited_by_many(server: &Server) -> Vec<(Partner, usize)> {
 }
 
 #[tokio::test]
-async fn all_timers_that_came_due_while_the_node_was_down_are_kept() {
+async fn timers_that_came_due_while_the_node_was_down_take_effect_after_the_start() {
     let many = || server().set("server.limits.create_session", 1_000).set("sessions.clock_believed_after", "0s");
     let server = many().set("sessions.abandon_after", "2s").start().await;
     let users = invited_by_many(&server).await;

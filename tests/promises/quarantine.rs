@@ -37,7 +37,7 @@ async fn release(server: &Server, session: &str) -> crate::harness::Finished {
 }
 
 #[tokio::test]
-async fn its_last_good_state_can_be_read_and_its_neighbours_do_not_notice() {
+async fn a_quarantined_session_can_be_read_and_other_sessions_work() {
     let server = server().start().await;
     let ill = Conversation::at_stage(&server, 1).await;
     let well = Conversation::between((*ill.anna).clone(), server.partner("Carl")).await;

@@ -109,7 +109,7 @@ async fn history(server: &Server, session: &str) -> Vec<Value> {
     items(&request.send().await.json())
 }
 
-async fn it_is_as_if_it_had_never_been(engine: &str) {
+async fn the_session_is_removed_without_a_trace(engine: &str) {
     let expo = Expo::start();
     let first = keeping(engine, &expo).start().await;
     let sessions = Sessions::begin(&first, &expo).await;
@@ -172,8 +172,8 @@ async fn nothing_is_left(server: Server, engine: &str, sessions: &Sessions) {
 }
 
 #[tokio::test]
-async fn a_session_that_is_over_for_long_is_as_if_it_had_never_been() {
-    tokio::join!(it_is_as_if_it_had_never_been("sled"), it_is_as_if_it_had_never_been("redb"));
+async fn a_session_that_is_over_is_removed_without_a_trace_after_the_retention() {
+    tokio::join!(the_session_is_removed_without_a_trace("sled"), the_session_is_removed_without_a_trace("redb"));
 }
 
 /// Sessions that nothing has happened in for long. Both partners see them, and each has words of Ben.
@@ -312,7 +312,7 @@ async fn a_stored_answer_is_given_again_for_as_long_as_is_set() {
 }
 
 #[tokio::test]
-async fn a_time_or_never_is_what_may_be_set() {
+async fn a_wrong_retention_is_refused_with_what_would_be_right() {
     let refused = server().set("retention.ended", "soon").refused().await;
     let line = refused.refused_with_one_line();
     assert!(line.contains("retention.ended") && line.contains("never"), "{line}");

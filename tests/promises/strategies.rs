@@ -70,7 +70,7 @@ async fn the_pool_locks_when_both_are_ready() {
 }
 
 #[tokio::test]
-async fn a_ranking_names_each_strategy_once_and_none_of_elsewhere() {
+async fn a_ranking_names_each_strategy_of_the_session_once_and_no_other() {
     let (both, ids) = Conversation::ranking(&*shared().await).await;
     let (twice, unknown) = (vec![ids[0].clone(), ids[0].clone()], vec!["cnosuchstrategy0".to_owned()]);
     let (elsewhere, _) = Conversation::ranking(&*shared().await).await;

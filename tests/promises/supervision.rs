@@ -83,7 +83,7 @@ async fn a_session_survives_a_panic_during_activation() {
 }
 
 #[tokio::test]
-async fn a_crash_is_told_once_and_the_partner_still_hears() {
+async fn a_crash_before_publishing_loses_and_repeats_no_event() {
     let server = server().start().await;
     let both = Conversation::joined(&server).await;
     let mut ear = crate::harness::Realtime::connect(&both.ben).await;

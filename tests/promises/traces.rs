@@ -194,7 +194,7 @@ async fn traces_are_kept_as_often_as_the_setting_or_a_trusted_caller_says() {
 }
 
 #[tokio::test]
-async fn a_stranger_decides_about_no_trace() {
+async fn an_untrusted_caller_cannot_decide_whether_a_trace_is_kept() {
     for (one_in, kept) in [(1_000_000, &[][..]), (1, &["flags-00", "flags-01"])] {
         let collector = Collector::start();
         let setup = server().set("telemetry.otlp_endpoint", &collector.url).set("telemetry.otlp_one_in", one_in);
@@ -275,7 +275,7 @@ async fn a_collector_that_hangs_delays_no_request_and_the_stop_only_a_little() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_refused_with_one_line() {
+async fn an_invalid_collector_address_is_refused_with_one_line() {
     for wrong in [
         "collector:4318",
         "ftp://name:canarysecret@collector",

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gaps_grow_together_and_are_skipped() {
+    fn adjacent_gaps_are_merged_and_skipped() {
         let mut gaps = Gaps::default();
         for seq in [7, 3, 5, 4, 4, 9, 3] {
             gaps.add(seq);

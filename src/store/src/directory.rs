@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn databases_take_turns() {
+    fn each_rewrite_uses_the_other_name() {
         let place = tempfile::tempdir().expect("a directory");
         let root = place.path();
         let directory = with_both(root, "redb\n");

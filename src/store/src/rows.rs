@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn after_narrows_on_its_own_side() {
+    fn after_is_a_lower_bound_forward_and_an_upper_bound_backward() {
         use Direction::*;
         assert_eq!(bounds(b"a", Some(b"ab"), Forward), Some((b"ab".to_vec(), true, b"b".to_vec())));
         assert_eq!(bounds(b"a", Some(b"ab"), Backward), Some((b"a".to_vec(), false, b"ab".to_vec())));

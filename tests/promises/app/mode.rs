@@ -138,7 +138,7 @@ async fn the_badge_counts_the_sessions_with_something_unseen() {
 }
 
 #[tokio::test]
-async fn the_inviters_app_gets_the_joining() {
+async fn the_inviters_app_gets_an_event_when_the_partner_joins() {
     let server = shared().await;
     let anna = app_user(&server, "Anna").await;
     let ben = server.partner("Ben");

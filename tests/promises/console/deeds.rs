@@ -238,7 +238,7 @@ async fn signing_out_says_which_tokens_of_ablys_cloud_stay_valid() {
 }
 
 #[tokio::test]
-async fn a_page_too_many_is_told_to_wait_until_another_is_closed() {
+async fn an_open_page_beyond_the_limit_waits_until_another_is_closed() {
     let server = server().start().await;
     let console = Console::sign_in(&server).await;
     let mut open = Vec::new();

@@ -134,7 +134,7 @@ async fn while_the_database_is_away_clients_are_told_to_come_back_and_nothing_is
 }
 
 #[tokio::test]
-async fn a_database_that_stands_still_is_as_one_that_is_away() {
+async fn a_database_that_hangs_counts_as_unreachable() {
     let Some(postgres) = own_server().await else { return };
     let server = on(&postgres.database()).set("journal.stall_after", "2s").start().await;
     let both = Conversation::joined(&server).await;

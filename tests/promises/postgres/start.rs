@@ -8,7 +8,7 @@ use super::*;
 use crate::harness::run;
 
 #[tokio::test]
-async fn settings_that_cannot_work_are_told_without_the_password() {
+async fn settings_that_cannot_work_are_refused_without_showing_the_password() {
     let wrong = |url: &str| server().set("store.engine", "postgres").set("store.url", url);
     for (setup, told) in [
         (server().set("store.engine", "postgres"), "store.url must be set"),
@@ -159,7 +159,7 @@ async fn commands_use_an_encrypted_database() {
 
 /// A note that cannot be kept is no reason to refuse to start, but one to say so.
 #[tokio::test]
-async fn a_node_that_cannot_note_how_far_it_was_says_so() {
+async fn a_node_that_cannot_write_the_last_acknowledged_number_warns() {
     let Some(setup) = on_a_fresh_database() else { return };
     std::fs::create_dir_all(setup.data().join("store/acknowledged")).unwrap();
     let server = setup.start().await;
@@ -168,7 +168,7 @@ async fn a_node_that_cannot_note_how_far_it_was_says_so() {
 
 /// Readers have connections of their own. Why they get none is said, and not only that nothing answers.
 #[tokio::test]
-async fn why_readers_cannot_connect_is_told() {
+async fn the_error_says_why_readers_cannot_connect() {
     let Some(postgres) = own_server().await else { return };
     let address = postgres.database();
     let alone = "CREATE ROLE alone LOGIN CONNECTION LIMIT 1; GRANT CREATE ON DATABASE";
@@ -179,7 +179,7 @@ async fn why_readers_cannot_connect_is_told() {
 }
 
 #[tokio::test]
-async fn check_says_what_serve_would_say() {
+async fn check_reports_the_errors_of_serve() {
     let Some(shared) = Postgres::shared() else { return };
     let address = shared.database();
     let data = tempfile::tempdir().unwrap();

@@ -63,7 +63,7 @@ async fn a_rewind_joins_stored_entries_and_those_in_memory() {
 }
 
 #[tokio::test]
-async fn a_client_that_missed_more_than_is_kept_is_told() {
+async fn a_client_that_missed_more_than_is_kept_gets_error_90003() {
     let node = node();
     let (mut reader, _) = Wire::connected(&node, "").await;
     let left = reader.attach("ephemeral").await;

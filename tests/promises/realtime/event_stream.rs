@@ -243,7 +243,7 @@ async fn a_stream_that_was_lost_before_its_first_event_misses_nothing() {
 }
 
 #[tokio::test]
-async fn lost_continuity_is_told_and_the_stream_goes_on_from_now() {
+async fn a_stream_reports_lost_continuity_and_continues_from_now() {
     let node = node();
     let mut stream = Stream::opened(&node, "channels=a&lastEvent=01700000000000-0000000001@elsewhere").await;
     let lost = stream.next().await.unwrap();

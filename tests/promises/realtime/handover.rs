@@ -33,7 +33,7 @@ async fn unstored_channels_continue_after_a_planned_restart() {
 }
 
 #[tokio::test]
-async fn so_they_do_when_the_store_is_encrypted_and_the_file_shows_nothing() {
+async fn unstored_channels_continue_in_an_encrypted_store_and_their_file_shows_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let key = directory.path().join("key");
     std::fs::write(&key, "a".repeat(64)).unwrap();

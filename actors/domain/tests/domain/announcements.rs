@@ -162,7 +162,7 @@ fn the_apps_screens_get_names_that_make_them_reload() {
 }
 
 #[test]
-fn announcements_that_depend_on_fields() {
+fn some_events_are_announced_depending_on_their_fields() {
     let told = |body| event(body).name();
     let judged = |validated| EventBody::EmpathyJudged { validated, feedback: None, feedback_shared: false };
     assert_eq!(told(judged(true)), Some("partner.validated"));
@@ -214,7 +214,7 @@ fn an_advance_by_the_coordinator_causes_no_push() {
 
 /// The app has no handler for `session.joined`.
 #[test]
-fn the_creators_app_gets_the_joining_under_a_name_that_it_knows() {
+fn the_partners_joining_is_published_under_a_name_that_the_creators_app_knows() {
     let joined = event(EventBody::Joined { name: None, told_to_app: true });
     let hints = joined.hints(&ID.parse().unwrap());
     assert_eq!((joined.name(), hints.len(), hints[0].name), (Some("session.joined"), 1, "partner.advanced"));

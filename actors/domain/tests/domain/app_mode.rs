@@ -259,7 +259,7 @@ fn a_chat_item_of_any_form_is_returned() {
 
 /// A commit is written as a whole, so each prefix of commits is a state that a crash may leave.
 #[test]
-fn no_commit_leaves_a_member_behind() {
+fn a_crash_after_any_commit_leaves_no_advance_undone() {
     let mut world = World::of_the_app();
     let mut ends = vec![world.log.len()];
     let steps: [fn(&mut World, &str) -> Value; 2] = [

@@ -149,7 +149,7 @@ fn the_first_check_in_has_no_effect_until_the_second() {
 }
 
 #[test]
-fn the_result_of_two_choices() {
+fn the_status_of_a_check_in_follows_from_both_choices() {
     let partial = |world: &World, resolution: &str| {
         let mut body = choose("PARTIAL_CLOSURE");
         body["orientations"]["whatComesNext"]["partialClosure"] = json!({ (entry_of(world, ANN)): resolution });

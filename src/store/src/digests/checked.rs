@@ -331,7 +331,7 @@ mod tests {
 
     /// Ranges are divided, emptied and read back from the file as they were.
     #[test]
-    fn many_rows_come_and_go() {
+    fn digests_are_right_after_many_writes_and_deletes() {
         let directory = tempfile::tempdir().expect("a directory");
         let at = location(Engine::Redb, directory.path());
         for round in 0..6_u32 {

@@ -74,7 +74,7 @@ fn refusal(place: &Place) -> (String, StoreOpenError) {
 }
 
 #[test]
-fn a_server_whose_word_is_worth_nothing_is_refused_and_named() {
+fn a_server_that_does_not_sync_is_refused_with_the_name_of_the_setting() {
     let Some(server) = Postgres::start() else { return };
     let here = tempfile::tempdir().unwrap();
     let address = server.database();
@@ -99,7 +99,7 @@ fn a_server_whose_word_is_worth_nothing_is_refused_and_named() {
 
 /// Switched off while the node runs: nothing is acknowledged until it is on again.
 #[test]
-fn a_server_that_stops_syncing_is_not_believed_any_more() {
+fn nothing_is_acknowledged_while_the_server_does_not_sync() {
     let Some(mut server) = Postgres::start() else { return };
     let here = tempfile::tempdir().unwrap();
     let store = place(&server.database(), here.path()).open(&options()).unwrap();
@@ -170,7 +170,7 @@ fn a_database_that_is_not_ours_is_refused_as_it_is() {
 }
 
 #[test]
-fn another_encoding_a_wrong_password_and_nobody_there_are_told_in_one_line() {
+fn another_encoding_a_wrong_password_and_no_server_are_refused_with_one_line() {
     let Some(database) = database() else { return };
     database.server.sql("postgres", "CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0");
     let here = database.here.path();
@@ -241,7 +241,7 @@ fn a_stale_owner_writes_nothing() {
 }
 
 #[test]
-fn this_machine_knows_its_database_and_how_far_it_was() {
+fn a_database_that_is_another_or_has_fallen_back_is_refused() {
     let Some(database) = database() else { return };
     let store = database.open();
     for n in 1..=5 {
@@ -348,7 +348,7 @@ fn readers_do_not_wait_for_a_server_that_is_away() {
 }
 
 #[test]
-fn copies_go_there_and_back() {
+fn a_store_is_copied_to_a_database_and_back() {
     let Some(database) = database() else { return };
     let directory = tempfile::tempdir().unwrap();
     let from: Place = location(Engine::Sled, &directory.path().join("from")).into();

@@ -191,7 +191,7 @@ fn a_repair_that_was_cut_off_keeps_both_stores() {
 
 /// All that is left of a session is its snapshot.
 #[test]
-fn a_session_without_events_is_given_up_by_name() {
+fn repair_names_a_session_that_has_lost_its_events() {
     let directory = tempfile::tempdir().unwrap();
     let at = location(Engine::Redb, &directory.path().join("store"));
     let store = open_small(Engine::Redb, &at.path);

@@ -11,7 +11,7 @@ use crate::harness::{Console, Realtime, http_from, run, text};
 use tandem_testing::postgres::PASSWORD;
 
 #[tokio::test]
-async fn commands_sent_to_any_node_reach_one_truth() {
+async fn commands_sent_to_any_node_change_the_same_sessions() {
     let Some(shared) = Postgres::shared() else { return };
     let fleet = Fleet::start(&shared.database(), "").await;
     let both = Conversation::joined(fleet.node(2)).await;

@@ -4,7 +4,7 @@ use super::*;
 use crate::harness::server;
 
 #[tokio::test]
-async fn settings_of_a_fleet_that_cannot_work_are_told_in_one_line() {
+async fn settings_of_a_fleet_that_cannot_work_are_refused_with_one_line() {
     let nowhere = "postgres://tandem@127.0.0.1:9/tandem";
     for (setup, told) in [
         (server().set("fleet.enabled", true), "fleet.enabled needs store.engine = \"postgres\""),

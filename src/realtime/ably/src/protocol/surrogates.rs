@@ -49,13 +49,13 @@ mod tests {
     }
 
     #[test]
-    fn halves_become_replacement_characters() {
+    fn unpaired_surrogates_become_replacement_characters() {
         assert_eq!(read(r#""a\ud83d""#).as_deref(), Some("a\u{fffd}"));
         assert_eq!(read(r#""\udc00\uD83D\ude00\ud83d\ud83d\ude00""#).as_deref(), Some("\u{fffd}😀\u{fffd}😀"));
     }
 
     #[test]
-    fn everything_else_stays() {
+    fn other_escapes_stay_unchanged() {
         for json in [r#""\ud83d\ude00""#, r#""\\ud83d""#, r#""\u00e9\n\"""#, r#""\"#, r#""\u12"#, ""] {
             assert_eq!(repaired(json.as_bytes()), None, "{json}");
         }
