@@ -1,5 +1,5 @@
 //! SIGKILL at any moment, also while starting, and a disk that is full: what was acknowledged is there, and of what was
-//! not, a whole group or nothing. The child is this test binary again.
+//! not, a whole group or nothing. The child is this test binary again. `TANDEM_CRASH_ROUNDS` makes it longer.
 
 use std::{
     io::{BufRead, BufReader, Write, stdout},
@@ -12,9 +12,12 @@ use tandem_store::Engine;
 
 use super::*;
 
-const ROUNDS: u32 = 24;
 const CHILD: &str = "TANDEM_TEST_CRASH_CHILD";
 const FILLER: u8 = b'f';
+
+fn rounds() -> u32 {
+    std::env::var("TANDEM_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(24)
+}
 
 /// How the child opens the store.
 #[derive(Default)]
@@ -92,7 +95,7 @@ fn survives_sigkill(engine: Engine, how: How) {
 fn survives_sigkill_in(engine: Engine, path: &Path, mut how: How, mut between: impl FnMut(u32, &mut How)) -> u32 {
     let mut random = rand::rng();
     let (mut told, mut killed_while_starting, mut rewritten) = (0, 0, 0);
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         between(round, &mut how);
         let (mut child, output) = start("", engine, path, &how);
         let mut lines = output.lines().map(Result::unwrap);
@@ -125,6 +128,10 @@ fn survives_sigkill_in(engine: Engine, path: &Path, mut how: How, mut between: i
     }
     assert!(told > 100, "the rounds did something: {told} groups");
     assert!(killed_while_starting > 2, "and some were killed early: {killed_while_starting}");
+    println!(
+        "{engine}: {} kills, {killed_while_starting} of them while it started; {told} groups, none lost",
+        rounds()
+    );
     rewritten
 }
 
@@ -132,7 +139,7 @@ fn survives_sigkill_in(engine: Engine, path: &Path, mut how: How, mut between: i
 fn survives_sigkill_while_it_is_encrypted(engine: Engine) {
     let (directory, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let path = directory.path().join("store");
-    let of = |digit: u32| key_file(keys.path(), &format!("{digit:x}"));
+    let of = |number: u32| key_file(keys.path(), &format!("{number:08x}"));
     let plain = [FILLER; 100];
     let last = std::cell::Cell::new(0);
     let how = How { filler: plain.len(), ..How::default() };
@@ -143,7 +150,8 @@ fn survives_sigkill_while_it_is_encrypted(engine: Engine) {
         }
         5.. if round % 4 == 0 => {
             let new = last.get() + 1;
-            store::Place::Directory(location(engine, &path)).rekey(&how.options(), &of(new)).unwrap();
+            let place = store::Place::Directory(location(engine, &path));
+            until_unlocked(|| place.rekey(&how.options(), &of(new))).expect("it gets another key");
             how.key = Some(of(new));
             last.set(new);
         }

@@ -60,9 +60,9 @@ fn rewriting() -> Options {
 }
 
 /// A file with a key of the operator.
-fn key_file(directory: &Path, digit: &str) -> PathBuf {
-    let file = directory.join(format!("key-{digit}"));
-    std::fs::write(&file, digit.repeat(64)).expect("a file");
+fn key_file(directory: &Path, digits: &str) -> PathBuf {
+    let file = directory.join(format!("key-{digits}"));
+    std::fs::write(&file, digits.repeat(64 / digits.len())).expect("a file");
     file
 }
 
@@ -86,16 +86,21 @@ fn open_small(engine: Engine, path: &Path) -> Arc<dyn Store> {
     try_open_with(&location(engine, path), &small()).expect("the store opens")
 }
 
-/// Opens a store that nobody uses. A test beside this one may be starting a process: between fork and exec that one
-/// holds whatever was locked here at the fork.
+/// Opens a store that nobody uses.
 fn try_open(location: &Location) -> Result<Arc<dyn Store>, StoreOpenError> {
     try_open_with(location, &Options::default())
 }
 
 fn try_open_with(location: &Location, options: &Options) -> Result<Arc<dyn Store>, StoreOpenError> {
+    until_unlocked(|| store::open(location, options))
+}
+
+/// Repeats this while the store is locked. A test beside this one may be starting a process: between fork and exec that
+/// one holds whatever was locked here at the fork.
+fn until_unlocked<T>(mut attempt: impl FnMut() -> Result<T, StoreOpenError>) -> Result<T, StoreOpenError> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        match store::open(location, options) {
+        match attempt() {
             Err(StoreOpenError::Locked { .. }) if Instant::now() < deadline => std::thread::yield_now(),
             outcome => return outcome,
         }

@@ -179,7 +179,8 @@ fn cut_the_power(engine: Engine, wrong: Wrong, seed: u64) -> (usize, Vec<String>
         if wrong == Wrong::NothingWhileEncrypting && life > 0 {
             let key = key_file(keys.path(), &life.to_string());
             if life > 1 {
-                store::Place::Directory(at.clone()).rekey(&options, &key).unwrap();
+                let place = store::Place::Directory(at.clone());
+                until_unlocked(|| place.rekey(&options, &key)).unwrap();
             }
             options.encryption_key_file = Some(key.clone());
             disk.state.lock().unwrap().key = Some(key);
