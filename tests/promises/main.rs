@@ -63,5 +63,6 @@ mod strangers;
 mod strategies;
 mod supervision;
 mod surface;
+mod timing;
 mod traces;
 mod typed_client;
