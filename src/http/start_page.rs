@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::{origin, readiness::Check};
+use super::{openapi, origin, readiness::Check};
 
 pub struct StartPage<'a> {
     /// `embedded` or `ably`.
@@ -134,7 +134,7 @@ fn places(page: &StartPage<'_>) -> Markup {
             }
             dt { a href="/docs/" { "API" } }
             dd { "All operations, to read and to try; for programs as "
-                a href="/api/v1/openapi.json" { "OpenAPI" } }
+                a href=(openapi::ADDRESS) { "OpenAPI" } }
             dt { a href="/handbook/README.md" { "Handbook" } }
             dd { "How to run the server, how to connect an app, what it promises" }
             dt { a href="/health" { "Health" } ", " a href="/ready" { "readiness" } ", " a href="/metrics" { "metrics" } }

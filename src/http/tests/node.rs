@@ -147,6 +147,6 @@ async fn the_start_page_links_the_documentation_and_shows_no_secret() {
     assert!(matches!(open(&server, "/docs").await.status, 301..=308));
     let docs = open(&server, "/docs/").await;
     assert!(docs.status == 200 && String::from_utf8_lossy(&docs.bytes).contains("swagger-ui"));
-    let start = open(&server, "/docs/swagger-initializer.js").await;
+    let start = open(&server, "/docs/docs.js").await;
     assert!(String::from_utf8_lossy(&start.bytes).contains(openapi::ADDRESS));
 }

@@ -64,3 +64,8 @@ fn the_console_is_used_without_a_mouse_in_the_dark_and_on_a_phone() {
 fn two_phones_go_through_a_whole_conflict() {
     looks_right("phones.test.mjs");
 }
+
+#[test]
+fn the_page_of_the_api_leads_to_a_first_answer() {
+    looks_right("docs.test.mjs");
+}
