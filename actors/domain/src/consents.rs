@@ -83,11 +83,11 @@ impl Consents {
     }
 
     pub(super) fn grant(&mut self, kind: ConsentKind, version: u64, needs: Vec<NeedId>, at: Timestamp) {
-        self.record(ConsentRecord { needs, ..Self::decision(kind, version, true, at) });
+        self.record(ConsentRecord { needs, granted: true, ..Self::denial(kind, version, at) });
     }
 
     pub(super) fn deny(&mut self, kind: ConsentKind, version: u64, at: Timestamp) {
-        self.record(Self::decision(kind, version, false, at));
+        self.record(Self::denial(kind, version, at));
     }
 
     pub(super) fn revoke(&mut self, kind: ConsentKind, at: Timestamp) {
@@ -95,8 +95,8 @@ impl Consents {
         standing.for_each(|record| record.revoked_at = Some(at));
     }
 
-    fn decision(kind: ConsentKind, version: u64, granted: bool, at: Timestamp) -> ConsentRecord {
-        ConsentRecord { number: 0, kind, version, needs: Vec::new(), granted, decided_at: at, revoked_at: None }
+    fn denial(kind: ConsentKind, version: u64, at: Timestamp) -> ConsentRecord {
+        ConsentRecord { number: 0, kind, version, needs: Vec::new(), granted: false, decided_at: at, revoked_at: None }
     }
 
     fn record(&mut self, record: ConsentRecord) {

@@ -153,10 +153,13 @@ impl Session {
 
             EventBody::PathChosen { path, .. } => self.update(author, |me| me.stage4.path = Some(*path)),
             EventBody::SelectionsMade { selections, takes_back } => {
-                self.make_selections(author, selections, *takes_back, at);
+                if *takes_back {
+                    self.take_back_submission(author, at);
+                }
+                self.update(author, |me| me.stage4.select(selections, at));
             }
             EventBody::SelectionsShared { .. } => self.update(author, |me| me.stage4.share_stances(at)),
-            EventBody::SelectionsUnshared {} => self.make_selections(author, &[], true, at),
+            EventBody::SelectionsUnshared {} => self.take_back_submission(author, at),
             EventBody::NeedDeclined { need, declined } => {
                 self.update(author, |me| me.stage4.decline_need(need, *declined));
             }

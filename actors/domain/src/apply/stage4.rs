@@ -64,29 +64,20 @@ impl Session {
     }
 
     /// A ranking that is taken back becomes the stances that it stood for.
-    pub(super) fn make_selections(
-        &mut self,
-        author: Option<Side>,
-        selections: &[Selection],
-        takes_back: bool,
-        at: Timestamp,
-    ) {
+    pub(super) fn take_back_submission(&mut self, author: Option<Side>, at: Timestamp) {
         let all: Vec<StrategyId> = self.pool.strategies.iter().map(|strategy| strategy.id.clone()).collect();
         let Some(me) = author.and_then(|side| self.member_mut(side)) else { return };
-        if takes_back {
-            me.stage4.shared_at = None;
-            let ranking = me.round.take_back();
-            if !ranking.is_empty() {
-                let stood_for = |strategy: StrategyId| {
-                    let is_ranked = ranking.contains(&strategy);
-                    let decision = if is_ranked { Decision::Willing } else { Decision::NotWilling };
-                    Selection { strategy, decision, note: None }
-                };
-                let stances: Vec<_> = all.into_iter().map(stood_for).collect();
-                me.stage4.select(&stances, at);
-            }
+        me.stage4.shared_at = None;
+        let ranking = me.round.take_back();
+        if !ranking.is_empty() {
+            let stood_for = |strategy: StrategyId| {
+                let is_ranked = ranking.contains(&strategy);
+                let decision = if is_ranked { Decision::Willing } else { Decision::NotWilling };
+                Selection { strategy, decision, note: None }
+            };
+            let stances: Vec<_> = all.into_iter().map(stood_for).collect();
+            me.stage4.select(&stances, at);
         }
-        me.stage4.select(selections, at);
     }
 
     /// Closes stage 4, and the session with it. Proposed agreements that are not part of the closure are abandoned.

@@ -72,9 +72,9 @@ impl<'a> MemberAction<'a> {
             && matches!(required, Stage::Witness | Stage::PerspectiveStretch)
     }
 
-    /// Records that the member's own gates are satisfied, if `satisfied` and for the first time.
-    pub(crate) fn complete_stage(&mut self, stage: Stage, satisfied: bool) {
-        if satisfied && self.me.record(stage).is_some_and(|record| record.satisfied_at.is_none()) {
+    /// The member's own gates are satisfied. Records this the first time.
+    pub(crate) fn complete_stage(&mut self, stage: Stage) {
+        if self.me.record(stage).is_some_and(|record| record.satisfied_at.is_none()) {
             self.record(EventBody::StageCompleted { stage, moves_to: None });
         }
     }

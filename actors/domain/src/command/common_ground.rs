@@ -114,7 +114,9 @@ pub(super) fn confirm(action: &mut MemberAction<'_>, confirm: &ConfirmCommonGrou
     let gates = action.session.gates(action.side, Stage::NeedMapping);
     let satisfied = all && matches!(gates, Gates::NeedMapping { confirmed: true, shared: true, .. });
     action.record(EventBody::CommonGroundConfirmed { categories });
-    action.complete_stage(Stage::NeedMapping, satisfied);
+    if satisfied {
+        action.complete_stage(Stage::NeedMapping);
+    }
     Ok(())
 }
 
@@ -143,7 +145,9 @@ pub(super) fn validate(action: &mut MemberAction<'_>, validate: &ValidateNeeds) 
     }
     if validate.validated != mine.validated_at.is_some() {
         action.record(EventBody::NeedsValidated { validated: validate.validated });
-        action.complete_stage(Stage::NeedMapping, validate.validated && mine.any_confirmed());
+        if validate.validated && mine.any_confirmed() {
+            action.complete_stage(Stage::NeedMapping);
+        }
     }
     Ok(())
 }

@@ -180,7 +180,9 @@ pub(super) fn share(action: &mut MemberAction<'_>, content: PrivateText) {
     action.record(EventBody::EmpathyShared { content, reveals: partner_shares && !resubmits, resubmits });
     let gates = action.session.gates(action.side, Stage::PerspectiveStretch);
     let satisfied = matches!(gates, Gates::PerspectiveStretch { validated: true, .. });
-    action.complete_stage(Stage::PerspectiveStretch, satisfied);
+    if satisfied {
+        action.complete_stage(Stage::PerspectiveStretch);
+    }
 }
 
 pub(super) fn validate(action: &mut MemberAction<'_>, validate: &ValidateEmpathy) -> Result<(), Rejection> {
@@ -204,7 +206,9 @@ pub(super) fn validate(action: &mut MemberAction<'_>, validate: &ValidateEmpathy
         feedback_shared: validate.share_feedback,
     });
     // The caller has shared, so the verdict is the last of the caller's gates.
-    action.complete_stage(Stage::PerspectiveStretch, validate.validated);
+    if validate.validated {
+        action.complete_stage(Stage::PerspectiveStretch);
+    }
     Ok(())
 }
 

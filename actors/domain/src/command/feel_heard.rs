@@ -42,7 +42,7 @@ pub(super) fn decide(action: &mut MemberAction<'_>, confirm: &ConfirmFeelHeard) 
     action.must_be_in(Stage::Witness)?;
     if confirm.confirmed && action.me.feel_heard_at.is_none() {
         action.record(EventBody::FeelHeardConfirmed { feedback: confirm.feedback.clone() });
-        action.complete_stage(Stage::Witness, true);
+        action.complete_stage(Stage::Witness);
     }
     Ok(())
 }

@@ -257,7 +257,9 @@ pub(super) fn record_sharing(action: &mut MemberAction<'_>, chosen: &[NeedId]) {
                 .all(|category| mine.common_ground.contains_key(&category))
     });
     action.record(EventBody::NeedsShared { needs: chosen.to_vec(), reveals });
-    action.complete_stage(Stage::NeedMapping, completes);
+    if completes {
+        action.complete_stage(Stage::NeedMapping);
+    }
 }
 
 /// For an id that is not among the caller's needs.

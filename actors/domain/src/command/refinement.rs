@@ -105,7 +105,9 @@ pub(super) fn skip(action: &mut MemberAction<'_>, skip: &SkipRefinement) -> Resu
     });
     let gates = action.session.gates(action.side, Stage::PerspectiveStretch);
     let satisfied = matches!(gates, Gates::PerspectiveStretch { draft_ready: true, consented: true, .. });
-    action.complete_stage(Stage::PerspectiveStretch, satisfied);
+    if satisfied {
+        action.complete_stage(Stage::PerspectiveStretch);
+    }
     Ok(())
 }
 

@@ -123,8 +123,8 @@ impl Viewer<'_> {
             let version = self.me.consent_version(kind);
             ConsentRequestView {
                 id: consents::request_id(&self.session.id, &self.me.id, kind, version),
-                content_type: content(kind, false),
-                target_id: self.consent_target(kind, false),
+                content_type: content(kind, Sharing::Asked),
+                target_id: self.consent_target(kind, Sharing::Asked),
                 created_at: self.prepared_at(kind),
                 metadata: metadata(kind, &self.me.confirmed_needs()),
             }
@@ -140,10 +140,10 @@ impl Viewer<'_> {
         at.unwrap_or(self.session.created_at)
     }
 
-    fn consent_target(&self, kind: ConsentKind, granted: bool) -> String {
+    fn consent_target(&self, kind: ConsentKind, sharing: Sharing) -> String {
         let (session, me) = (self.session.id.as_str().as_bytes(), self.me.id.as_str().as_bytes());
         match (kind, &self.me.empathy.draft) {
-            (ConsentKind::Empathy, Some(draft)) if !granted => draft.id.as_str().to_owned(),
+            (ConsentKind::Empathy, Some(draft)) if sharing == Sharing::Asked => draft.id.as_str().to_owned(),
             (ConsentKind::Empathy, _) => ids::derived(&[b"attempt", session, me]),
             (ConsentKind::Needs, _) => ids::derived(&[b"needs", session, me]),
         }
@@ -152,8 +152,8 @@ impl Viewer<'_> {
     fn consent_record(&self, record: &ConsentRecord) -> ConsentRecordView {
         ConsentRecordView {
             id: record.id(&self.session.id, &self.me.id),
-            content_type: content(record.kind, record.granted),
-            target_id: self.consent_target(record.kind, record.granted),
+            content_type: content(record.kind, Sharing::of(record)),
+            target_id: self.consent_target(record.kind, Sharing::of(record)),
             decision: if record.granted { ConsentDecision::Granted } else { ConsentDecision::Denied },
             decided_at: record.decided_at,
             revoked_at: record.revoked_at,
@@ -190,7 +190,7 @@ impl Viewer<'_> {
             }
         };
         SharedContent {
-            id: self.consent_target(record.kind, true),
+            id: self.consent_target(record.kind, Sharing::Granted),
             source_user_id: self.me.id.clone(),
             transformed_content: text,
             consented_at: record.decided_at,
@@ -211,10 +211,23 @@ impl Viewer<'_> {
     }
 }
 
-fn content(kind: ConsentKind, granted: bool) -> ConsentContent {
-    match (kind, granted) {
-        (ConsentKind::Empathy, false) => ConsentContent::EmpathyDraft,
-        (ConsentKind::Empathy, true) => ConsentContent::EmpathyAttempt,
+/// Whether the content may be shared. A text that may not be shared is still a draft.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Asked,
+    Granted,
+}
+
+impl Sharing {
+    fn of(record: &ConsentRecord) -> Self {
+        if record.granted { Self::Granted } else { Self::Asked }
+    }
+}
+
+fn content(kind: ConsentKind, sharing: Sharing) -> ConsentContent {
+    match (kind, sharing) {
+        (ConsentKind::Empathy, Sharing::Asked) => ConsentContent::EmpathyDraft,
+        (ConsentKind::Empathy, Sharing::Granted) => ConsentContent::EmpathyAttempt,
         (ConsentKind::Needs, _) => ConsentContent::IdentifiedNeed,
     }
 }
