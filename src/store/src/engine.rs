@@ -46,7 +46,8 @@ pub(crate) fn open_database(
     })
 }
 
-/// The reason of a failed open. Engines do not always name a full disk.
+/// The reason of a failed open. An engine may report a full disk without an error of the system, as a text or as
+/// another fault. So the text is read and the disk is asked, too.
 pub(crate) fn unusable(location: &Location, reason: &str) -> StoreOpenError {
     let path = location.path.clone();
     if is_full(&path) || reason.contains("No space left on device") {
