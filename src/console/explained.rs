@@ -32,6 +32,8 @@ pub struct Told<'a> {
     pub push: Option<&'a ExplainedPush>,
     /// The partner's devices as they are now.
     pub reach: &'a Reach,
+    /// Why nothing is sent at the moment.
+    pub obstacle: Option<&'a str>,
 }
 
 impl Told<'_> {
@@ -58,7 +60,7 @@ impl Told<'_> {
             return Verdict::new("calm", if absent { "had not joined" } else { "not meant for them" });
         };
         let verdict = match self.push {
-            Some(push) => of_push(push),
+            Some(push) => of_push(push, self.obstacle),
             None => of_channel(last),
         };
         match verdict.kind {
@@ -93,7 +95,7 @@ impl Told<'_> {
             told.push(devices(self.reach));
         }
         if let Some(push) = self.push {
-            told.push(push_sentence(push));
+            told.push(push_sentence(push, self.obstacle));
         }
         if self.was_seen() {
             told.push("The partner's app has confirmed to have seen it.".into());
@@ -151,9 +153,9 @@ fn of_channel(last: &ExplainedDecision) -> Verdict {
     }
 }
 
-fn of_push(push: &ExplainedPush) -> Verdict {
+fn of_push(push: &ExplainedPush, obstacle: Option<&str>) -> Verdict {
     match &push.decision {
-        None => Verdict::new("care", "push waits for its turn"),
+        None => waits(obstacle, "push waits for its turn"),
         Some(Decision::Held { why, .. }) => Verdict::new("care", format!("push held: {why}")),
         Some(Decision::Coalesced { into }) => part_of_later_push(*into),
         Some(Decision::Dropped { why }) if why == "already seen" || why == "present again" => {
@@ -161,7 +163,15 @@ fn of_push(push: &ExplainedPush) -> Verdict {
         }
         Some(Decision::Dropped { why }) => Verdict::new("bad", format!("no push: {why}")),
         Some(Decision::Expired) => Verdict::new("bad", "push expired"),
-        Some(Decision::Sent { .. }) => of_deliveries(&push.deliveries),
+        Some(Decision::Sent { .. }) => of_deliveries(&push.deliveries, obstacle),
+    }
+}
+
+/// A push that is not sent yet. `usual` says why, unless nothing is sent at all.
+fn waits(obstacle: Option<&str>, usual: &str) -> Verdict {
+    match obstacle {
+        Some(obstacle) => Verdict::new("bad", format!("push waits: {obstacle}")),
+        None => Verdict::new("care", usual),
     }
 }
 
@@ -171,7 +181,7 @@ fn part_of_later_push(later: Seq) -> Verdict {
 }
 
 /// The best of all devices counts.
-fn of_deliveries(deliveries: &[ExplainedDelivery]) -> Verdict {
+fn of_deliveries(deliveries: &[ExplainedDelivery], obstacle: Option<&str>) -> Verdict {
     let rank = |verdict: &Verdict| ["good", "care", "calm", "bad"].iter().position(|kind| *kind == verdict.kind);
     let verdicts = deliveries.iter().map(|delivery| match (&delivery.outcome, delivery.state) {
         (Some(Final::Delivered), _) => Verdict::new("good", "push delivered"),
@@ -179,28 +189,29 @@ fn of_deliveries(deliveries: &[ExplainedDelivery]) -> Verdict {
         (Some(Final::Coalesced { into }), _) => part_of_later_push(*into),
         (Some(outcome), _) => Verdict::new("bad", format!("push failed: {}", ended(outcome))),
         (None, "awaitingReceipt") => Verdict::new("care", "push accepted, no receipt yet"),
-        (None, "waiting") => Verdict::new("care", "push waits to be tried again"),
+        (None, "waiting") => waits(obstacle, "push waits to be tried again"),
         (None, _) => Verdict::new("care", "push is being sent"),
     });
     verdicts.min_by_key(rank).unwrap_or_else(|| Verdict::new("care", "push is being sent"))
 }
 
-fn push_sentence(push: &ExplainedPush) -> String {
-    match &push.decision {
-        None => "The push waits for its turn.".to_owned(),
-        Some(Decision::Sent { devices }) => {
+fn push_sentence(push: &ExplainedPush, obstacle: Option<&str>) -> String {
+    match (&push.decision, obstacle) {
+        (None, Some(obstacle)) => format!("The push waits. {obstacle}. It is sent as soon as that is over."),
+        (None, None) => "The push waits for its turn.".to_owned(),
+        (Some(Decision::Sent { devices }), _) => {
             let was_accepted = push.deliveries.iter().any(ExplainedDelivery::was_accepted);
             let verb = if was_accepted { "was sent" } else { "goes" };
             format!("The push {verb} to {}.", words::count(*devices as usize, "device"))
         }
-        Some(Decision::Held { until, why }) => {
+        (Some(Decision::Held { until, why }), _) => {
             format!("The push is held until {} UTC: {why}.", words::date_text(*until))
         }
-        Some(Decision::Coalesced { into }) => {
+        (Some(Decision::Coalesced { into }), _) => {
             format!("The push was merged into the one for event {into}, so that the phone rings once.")
         }
-        Some(Decision::Dropped { why }) => format!("The push was not sent: {why}."),
-        Some(Decision::Expired) => "The push could not be sent in time and was given up.".to_owned(),
+        (Some(Decision::Dropped { why }), _) => format!("The push was not sent: {why}."),
+        (Some(Decision::Expired), _) => "The push could not be sent in time and was given up.".to_owned(),
     }
 }
 

@@ -37,7 +37,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let directory = tempfile::Builder::new().prefix("tandem-demo-").tempdir().map_err(Error::Directory)?;
     let expo = FakeExpo::start("127.0.0.1:0").await.map_err(Error::Expo)?;
     let node = DemoNode::start(directory.path().to_owned(), push_to(&expo.url))?;
-    narrator.opening(node.url(), directory.path(), &expo.url);
+    narrator.opening(node.url(), &node.data(), &expo.url);
 
     let mut steps = Steps::new(node, expo, narrator)?;
     if let Err(error) = script::play(&mut steps).await {

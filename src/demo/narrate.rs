@@ -62,6 +62,7 @@ impl Narrator {
     pub fn phones(&self, page: &str, url: &str, directory: &Path) {
         self.say(format_args!("{}: {page}", self.paint(Style::Title, "Two phones")));
         self.say(format_args!("  server  {url}, everything embedded, data in {}", directory.display()));
+        self.say(format_args!("  console {page}console signs in, for the operator's view"));
         self.say(format_args!("  Ctrl-C ends it"));
     }
 

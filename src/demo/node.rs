@@ -45,6 +45,11 @@ impl DemoNode {
         &self.url
     }
 
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        data(&self.directory)
+    }
+
     /// Kills the server with SIGKILL.
     pub fn kill(&mut self) -> Result<(), Error> {
         self.child.kill().and_then(|()| self.child.wait()).map(drop).map_err(failed("cannot be killed"))
@@ -135,8 +140,12 @@ fn this_binary(directory: &Path) -> Result<Command, Error> {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TANDEM__")) {
         command.env_remove(name);
     }
-    command.current_dir(directory).arg("--data").arg(directory.join("data"));
+    command.current_dir(directory).arg("--data").arg(data(directory));
     Ok(command)
+}
+
+fn data(directory: &Path) -> PathBuf {
+    directory.join("data")
 }
 
 fn log_path(directory: &Path) -> PathBuf {

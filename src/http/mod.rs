@@ -51,7 +51,7 @@ pub use self::{
     rate_limits::RateLimits,
     readiness::Readiness,
     realtime_access::RealtimeAccess,
-    start_page::{StartPage, start_page},
+    start_page::{DemoPlaces, StartPage, start_page},
 };
 pub(crate) use self::{
     resources::{

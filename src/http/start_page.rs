@@ -19,9 +19,17 @@ pub struct StartPage<'a> {
     pub token_hint: &'a str,
     /// Whether there is a console.
     pub console: bool,
-    /// The page of a demo's two phones, if this is the node of a demo.
-    pub phones: Option<&'a str>,
+    /// If this is the node of a demo.
+    pub demo: Option<&'a DemoPlaces>,
     pub checks: Vec<Check>,
+}
+
+/// Where the parts of a demo are.
+pub struct DemoPlaces {
+    /// The address of the page with two phones.
+    pub phones: String,
+    /// How a shell on this machine calls `tandem` for this node.
+    pub tandem: String,
 }
 
 /// The node's icon, as SVG.
@@ -100,7 +108,7 @@ fn content(page: &StartPage<'_>, origin: &str) -> Markup {
         h2 { "A token, and a first call" }
         p { (page.token_hint) }
         pre tabindex="0" {
-            "TOKEN=$(tandem token --user alex --name Alex)\n"
+            "TOKEN=$(" (page.demo.map_or("tandem", |demo| &demo.tandem)) " token --user alex --name Alex)\n"
             "curl -H \"Authorization: Bearer $TOKEN\" \\\n  " (origin) "/api/v1/auth/me"
         }
     }
@@ -123,14 +131,22 @@ fn condition(checks: &[Check]) -> Markup {
 fn places(page: &StartPage<'_>) -> Markup {
     html! {
         dl {
-            @if let Some(phones) = page.phones {
-                dt { a href=(phones) { "Two phones" } }
+            @if let Some(demo) = page.demo {
+                dt { a href=(demo.phones) { "Two phones" } }
                 dd { "Play both partners in this browser" }
             }
             @if page.console {
-                dt { a href="/console" { "Console" } }
-                dd { "For the operator: the condition of the node, and why an event reached a partner or did not. "
-                    code { "tandem console" } " prints a link that signs in" }
+                @let about = "For the operator: the condition of the node, and why an event reached a partner or did not";
+                @match page.demo {
+                    Some(demo) => {
+                        dt { a href={ (demo.phones) "console" } { "Console" } }
+                        dd { (about) }
+                    }
+                    None => {
+                        dt { a href="/console" { "Console" } }
+                        dd { (about) ". " code { "tandem console" } " prints a link that signs in" }
+                    }
+                }
             }
             dt { a href="/docs/" { "API" } }
             dd { "All operations, to read and to try; for programs as "

@@ -35,7 +35,7 @@ use crate::{
     backups::{BackupService, Destination},
     config::{self, EffectiveSetting, Settings},
     console::{Console, ListFleet},
-    http::{self, AppState, StartPage, start_page},
+    http::{self, AppState, DemoPlaces, StartPage, start_page},
     limits::NodeLimits,
     operator::{self, OperatorFile},
     secrets,
@@ -288,11 +288,14 @@ fn show_start_page(settings: &Settings, state: &Data<AppState>, coordination: &C
     let state = Arc::downgrade(&state.clone().into_inner());
     let (provider, console) = (coordination.provider.name(), settings.console.enabled);
     // `tandem demo --open` tells its node where its phones are.
-    let phones = std::env::var("TANDEM_PHONES").ok();
+    let demo = std::env::var("TANDEM_PHONES").ok().map(|phones| {
+        let binary = std::env::current_exe().map_or("tandem".to_owned(), |path| path.display().to_string());
+        DemoPlaces { phones, tandem: format!("{binary} --data {}", settings.data.display()) }
+    });
     let page = move |request: &HttpRequest| {
         let checks = state.upgrade().map(|state| state.readiness.checks()).unwrap_or_default();
-        let (token_hint, phones) = (token_hint.as_str(), phones.as_deref());
-        start_page(&StartPage { provider, token_hint, console, phones, checks }, request)
+        let (token_hint, demo) = (token_hint.as_str(), demo.as_ref());
+        start_page(&StartPage { provider, token_hint, console, demo, checks }, request)
     };
     coordination.provider.set_start_page(Arc::new(page));
 }

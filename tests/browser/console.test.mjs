@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkAccess, checkWidth, launch, openPage, SIZES, tandem } from './support.mjs';
 
-const PAGES = ['Now', 'Sessions', 'People', 'Realtime', 'Push', 'Settings', 'Changes'];
+const PAGES = ['Now', 'Sessions', 'People', 'Realtime', 'Push', 'Backups', 'Settings', 'Changes'];
 
 describe('the console in a browser', { timeout: 300_000 }, () => {
   let browser, server, expo, origin, data, anna, ben, session;

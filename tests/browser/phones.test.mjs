@@ -62,9 +62,9 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     const both = async (label) => {
       for (const name of ['Alex', 'Sam']) await press(name, label);
     };
-    await next('Next: on Alex’s phone “Invite Sam”');
+    await next('Next: on Alex’s phone press “Invite Sam”');
     await phone('Alex').getByLabel('What is it about?').fill(' ');
-    await next('write under “What is it about?”, then “Invite Sam”');
+    await next('write under “What is it about?”, then press “Invite Sam”');
     assert.ok(await button('Alex', 'Invite Sam').isDisabled(), 'an empty topic cannot be sent');
     await phone('Alex').getByLabel('What is it about?').fill('the summer');
     await press('Alex', 'Invite Sam');
@@ -117,9 +117,9 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     await next('“Add this idea”');
     for (const name of ['Alex', 'Sam', 'Alex', 'Sam']) await press(name, 'Add this idea');
     await shows('Alex', 'Phones away at dinner');
-    await next('Next: on Alex’s phone “Enough ideas: rank them”, or on Sam’s phone “Enough ideas: rank them”');
+    await next('Next: on Alex’s phone press “Enough ideas: rank them”, or on Sam’s phone press “Enough ideas: rank them”');
     await both('Enough ideas: rank them');
-    await next('on Alex’s phone tap up to three ideas, then “Hand in my ranking”');
+    await next('on Alex’s phone tap up to three ideas, then press “Hand in my ranking”');
     for (const name of ['Alex', 'Sam']) {
       for (const idea of [/plan the week/, 'A shared calendar', /without any plan/]) await press(name, idea);
       if (name === 'Alex') await look('a ranking');
@@ -260,6 +260,26 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     await press('Sam', 'I agree');
     await button('Alex', 'Resolve the session').waitFor();
     page.notes();
+  });
+
+  it('the console is one click away, and three clicks later it says how a partner was told', async (test) => {
+    const seen = await open(test, { viewport: SIZES.wide });
+    const press = byClick(seen);
+    await press('Alex', 'Invite Sam');
+    await press('Sam', 'Open the link');
+    await press('Sam', 'Accept');
+    await press('Sam', 'Leave the app');
+    await seen.shows('Alex', 'Sam is away');
+    await press('Alex', 'Sign the Compact');
+    await seen.travels('Sam’s phone gets: “Partner is ready”');
+    const [console] = await Promise.all([seen.page.context().waitForEvent('page'), seen.page.getByRole('link', { name: 'its console' }).click()]);
+    await console.getByText('All is well.').waitFor();
+    await console.getByRole('navigation').getByRole('link', { name: 'Sessions' }).click();
+    await console.locator('main').getByRole('link').first().click();
+    const event = console.locator('details').filter({ hasText: 'partner.signed_compact' });
+    await event.locator('summary').click();
+    await event.getByText('By push only: the partner was absent and has a device.').waitFor();
+    seen.page.notes();
   });
 
   it('the story plays by itself to the end, from where somebody has played by hand', async (test) => {

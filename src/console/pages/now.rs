@@ -100,8 +100,8 @@ fn pushes(meters: &Meters) -> Markup {
             p.hint { "None yet." }
         } @else {
             div.columns {
-                (counts("Not sent at once", &decisions))
-                (counts("Sent, and how it ended", &outcomes))
+                @if !decisions.is_empty() { (counts("Not sent at once", &decisions)) }
+                @if !outcomes.is_empty() { (counts("Sent, and how it ended", &outcomes)) }
             }
         }
     }

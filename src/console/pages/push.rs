@@ -23,7 +23,8 @@ pub async fn page(console: &Console, operator: &Operator) -> Result<Page, StoreE
     let overview = console.pushes().await?;
     let devices = console.devices().await?;
     let now = console.node.clock.now();
-    let list = |title, in_all, shown| waiting(title, in_all, shown, now);
+    let obstacle = obstacle(console);
+    let list = |title, in_all, shown| waiting(title, in_all, shown, now, obstacle.as_deref());
     Ok(Page {
         title: "Push".to_owned(),
         sections: vec![
@@ -64,6 +65,13 @@ pub fn trouble(label: &str, name: &str) -> String {
     }
 }
 
+/// Why nothing is sent to Expo at the moment: its open breakers.
+pub fn obstacle(console: &Console) -> Option<String> {
+    let open = console.pusher.breakers().into_iter().filter(|(_, report)| report.is_open);
+    let troubles: Vec<_> = open.map(|(name, report)| trouble(report.name, &name)).collect();
+    (!troubles.is_empty()).then(|| troubles.join("; "))
+}
+
 /// The name of the breaker of Ably's cloud.
 pub const ABLY: &str = "Ably's cloud";
 
@@ -98,7 +106,7 @@ fn breakers(operator: &Operator, all: &[(String, BreakerReport)]) -> Markup {
     }
 }
 
-fn waiting(title: &str, in_all: usize, shown: &[WaitingPush], now: Timestamp) -> Markup {
+fn waiting(title: &str, in_all: usize, shown: &[WaitingPush], now: Timestamp, obstacle: Option<&str>) -> Markup {
     let most = crate::push::MOST_COUNTED;
     html! {
         h2 { (title) " " span.hint { (in_all) @if in_all >= most { " or more" } } }
@@ -114,7 +122,7 @@ fn waiting(title: &str, in_all: usize, shown: &[WaitingPush], now: Timestamp) ->
                             tr {
                                 td { (words::link_to_person(push.user.as_str())) }
                                 td { (words::link_to_event(push.session.as_str(), push.seq)) }
-                                td { (why(&push.why)) }
+                                td { (why(&push.why, obstacle)) }
                                 td { @match push.due { Some(due) if due > now => (words::date(due)), _ => "now" } }
                                 td { (words::date(push.since)) }
                                 td { (words::link_to_session(push.session.as_str())) }
@@ -127,9 +135,9 @@ fn waiting(title: &str, in_all: usize, shown: &[WaitingPush], now: Timestamp) ->
     }
 }
 
-fn why(why: &Why) -> String {
+fn why(why: &Why, obstacle: Option<&str>) -> String {
     match why {
-        Why::Turn => "its turn has not come".to_owned(),
+        Why::Turn => obstacle.unwrap_or("its turn has not come").to_owned(),
         Why::Held(why) => format!("held: {why}"),
         Why::Retry { attempts, last } => {
             let last = last.as_ref().map_or_else(String::new, |last| format!(", the last: {}", attempted(Some(last))));

@@ -61,7 +61,7 @@ pub async fn page(console: &Console, operator: &Operator, id: &str) -> Result<Pa
         events: &events,
         pushes: &pushes,
         reach: overseen.state.partners.iter().map(reach).collect::<Result<_, _>>()?,
-        obstacle: obstacle(console),
+        obstacle: pages::push::obstacle(console),
         now: console.node.clock.now(),
     };
     let now = known.now;
@@ -116,13 +116,6 @@ struct Known<'a> {
     /// Why nothing is sent at the moment.
     obstacle: Option<String>,
     now: Timestamp,
-}
-
-/// The open breakers of Expo that stop all pushes.
-fn obstacle(console: &Console) -> Option<String> {
-    let open = console.pusher.breakers().into_iter().filter(|(_, report)| report.is_open);
-    let troubles: Vec<_> = open.map(|(name, report)| pages::push::trouble(report.name, &name)).collect();
-    (!troubles.is_empty()).then(|| troubles.join("; "))
 }
 
 fn overview(operator: &Operator, overseen: &SessionOverview, unreadable: &[String], now: Timestamp) -> Markup {
@@ -270,7 +263,7 @@ fn timeline(overseen: &SessionOverview, known: &Known<'_>) -> Markup {
 /// `place`: the index of the partner in the list of partners.
 fn told<'a>(event: &'a ExplainedEvent, partner: &'a PartnerOversight, known: &'a Known<'a>, place: usize) -> Told<'a> {
     let push = known.pushes.iter().find(|push| push.seq == event.seq && push.user == partner.user);
-    Told { event, partner, push, reach: &known.reach[place] }
+    Told { event, partner, push, reach: &known.reach[place], obstacle: known.obstacle.as_deref() }
 }
 
 fn why(told: &Told<'_>, known: &Known<'_>) -> Markup {

@@ -7,6 +7,7 @@ mod page;
 
 use std::{
     net::TcpListener,
+    path::PathBuf,
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -41,6 +42,8 @@ struct Condition {
 struct Stage {
     node: Arc<Mutex<DemoNode>>,
     node_url: String,
+    /// The node's data directory.
+    data: PathBuf,
     expo: FakeExpo,
     condition: watch::Sender<Condition>,
     /// The number of page loads. Each load gets two users of its own.
@@ -80,12 +83,12 @@ pub async fn open() -> Result<(), Error> {
     // The node's start page leads to the phones.
     settings.push(("TANDEM_PHONES", format!("{origin}/")));
     let node = DemoNode::start(directory.path().to_owned(), settings)?;
-    let node_url = node.url().to_owned();
+    let (node_url, data) = (node.url().to_owned(), node.data());
     let (condition, _) = watch::channel(Condition { up: true, ms: 0, problem: None });
     let node = Arc::new(Mutex::new(node));
-    let stage = Arc::new(Stage { node, node_url, expo, condition, stories: AtomicU32::new(0) });
+    let stage = Arc::new(Stage { node, node_url, data, expo, condition, stories: AtomicU32::new(0) });
     let server = page::serve(listener, &origin, stage.clone()).map_err(Error::Page)?;
-    Narrator::to_stdout().phones(&format!("{origin}/"), &stage.node_url, directory.path());
+    Narrator::to_stdout().phones(&format!("{origin}/"), &stage.node_url, &stage.data);
     show(&format!("{origin}/"));
     until_ended().await.map_err(Error::Signal)?;
     server.stop(false).await;

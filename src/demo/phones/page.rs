@@ -1,5 +1,5 @@
-//! The server of the page: its files, two users for each load, and the kill of the node. Only the page itself may ask
-//! for a kill.
+//! The server of the page: its files, two users for each load, the kill of the node, and a link to the node's console.
+//! Only the page itself may ask for a kill.
 
 use std::{io, net::TcpListener, sync::Arc};
 
@@ -13,6 +13,7 @@ use actix_web::{
 };
 
 use super::{Stage, feed};
+use crate::operator;
 
 /// Path, media type and content of each file.
 macro_rules! files {
@@ -49,6 +50,7 @@ pub fn serve(listener: TcpListener, origin: &str, stage: Arc<Stage>) -> io::Resu
             .route("/story", post().to(story))
             .route("/kill", post().to(kill))
             .route("/feed", web::get().to(feed::open))
+            .route("/console", web::get().to(console))
             .route("/{file:.*}", web::get().to(file));
         let headers = DefaultHeaders::new()
             .add((header::CONTENT_SECURITY_POLICY, policy.clone()))
@@ -90,4 +92,12 @@ async fn kill(stage: web::Data<Stage>) -> HttpResponse {
     // A task of its own continues if the page is closed.
     actix_web::rt::spawn(stage.into_inner().kill_node());
     HttpResponse::Accepted().json(true)
+}
+
+/// Signs the visitor in to the node's console. A page elsewhere that leads here gains nothing by it.
+async fn console(stage: web::Data<Stage>) -> HttpResponse {
+    match operator::console_link(&stage.data, "demo", None).await {
+        Ok(link) => HttpResponse::SeeOther().insert_header((header::LOCATION, link)).finish(),
+        Err(_) => HttpResponse::ServiceUnavailable().body("The server is down. Load this page again in a moment."),
+    }
 }

@@ -125,7 +125,7 @@ async fn the_start_page_links_the_documentation_and_shows_no_secret() {
         provider: "embedded",
         token_hint: "Ask <whoever> runs it.",
         console: true,
-        phones: None,
+        demo: None,
         checks: Vec::new(),
     };
     let request = TestRequest::default().insert_header(("host", "tandem.example.org")).to_http_request();

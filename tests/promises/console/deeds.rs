@@ -86,6 +86,12 @@ async fn an_open_breaker_is_shown_with_its_cause_and_can_be_reset() {
         page.contains("Expo does not let this node in. It is tried again as soon as").then_some(())
     })
     .await;
+    both.anna.say("/nudge", json!({})).await.done();
+    eventually("a later push waits for the same", || async {
+        let page = console.session(&both.session).await;
+        page.contains("The push waits. Expo does not let this node in.").then_some(())
+    })
+    .await;
     expo.end_faults();
     console.send("/console/reset-breaker", &[("breaker", "access to Expo")]).await;
     let page = console.get("/console/push").await.body;

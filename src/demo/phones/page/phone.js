@@ -225,13 +225,13 @@ export class Phone {
     if (!this.turn) return undefined;
     const on = `on ${this.name}’s phone`;
     const { actions, field, picks, ranks } = this.shown;
-    if (!actions) return `${on} the notification`;
+    if (!actions) return `${on} open the notification`;
     const action = this.#main;
     const press = quoted(action.label);
-    if (ranks && !this.#picked.ranks?.length) return `${on} tap up to three ideas, then ${press}`;
-    if (picks && this.#chosen(picks).length < picks.least) return `${on} choose something, then ${press}`;
-    if (action.writes && !this.#text(field).trim()) return `${on} write under ${quoted(field.label)}, then ${press}`;
-    return `${on} ${press}`;
+    if (ranks && !this.#picked.ranks?.length) return `${on} tap up to three ideas, then press ${press}`;
+    if (picks && this.#chosen(picks).length < picks.least) return `${on} choose something, then press ${press}`;
+    if (action.writes && !this.#text(field).trim()) return `${on} write under ${quoted(field.label)}, then press ${press}`;
+    return `${on} press ${press}`;
   }
 
   get #main() {
