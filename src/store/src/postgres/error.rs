@@ -36,7 +36,7 @@ pub(super) fn not_connected(address: &Address, error: tokio_postgres::Error) -> 
         Some("28" | "3D" | "42") => PostgresError::NotAdmitted { address, reason, source },
         // The server has too many connections, in all or from this user.
         Some("53") => PostgresError::Failed { address, doing: "open another connection", reason, source },
-        // The server asks for a password, and none is configured.
+        // The server asks for a password, and none is configured. tokio-postgres says this in its text only.
         None if reason.contains("password") => PostgresError::NotAdmitted { address, reason, source },
         _ => PostgresError::Unreachable { address, reason, source },
     }

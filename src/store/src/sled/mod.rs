@@ -27,7 +27,7 @@ mod watchdog;
 
 use std::{
     error::Error,
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
     sync::{
@@ -90,7 +90,7 @@ impl SledRows {
             .cache_capacity(options.cache_mib.max(1) << 20)
             .mode(sled::Mode::LowSpace)
             .flush_every_ms(None);
-        let db = open_patiently(&config)?;
+        let db = open_patiently(&config, path)?;
         let long = LongValues::load(&db).map_err(|error| RowsOpenError::Unreadable(error.to_string()))?;
         sync_tree(options.disk.as_ref(), path)?;
         let file = File::open(path.join(DATABASE))?;
@@ -237,23 +237,37 @@ pub(super) fn io_error<'a>(source: &'a (dyn Error + 'static)) -> Option<&'a io::
     }
 }
 
-/// Opens sled, and retries while its file is locked: sled's threads can keep the lock for a moment after its last
-/// handle is gone. (Another process can hold the lock only if somebody has removed the directory's lock.)
-fn open_patiently(config: &sled::Config) -> Result<sled::Db, RowsOpenError> {
+/// Opens sled, and waits while its file is locked: sled's threads can keep the lock for a moment after its last handle
+/// is gone, and a process that is just being started inherits it. (Another process can hold the lock only if somebody
+/// has removed the directory's lock.) sled's own error does not say that the file is locked, so we ask the file.
+fn open_patiently(config: &sled::Config, path: &Path) -> Result<sled::Db, RowsOpenError> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
+        while is_locked(path)? {
+            if Instant::now() >= deadline {
+                return Err(RowsOpenError::Locked);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
         match config.open() {
             Ok(db) => return Ok(db),
-            // sled gives this error no kind of its own.
-            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
-                if Instant::now() >= deadline {
-                    return Err(RowsOpenError::Locked);
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            Err(sled::Error::Io(_)) if is_locked(path)? => {}
             Err(sled::Error::Io(error)) => return Err(RowsOpenError::Io(error)),
             Err(error) => return Err(RowsOpenError::Unreadable(error.to_string())),
         }
+    }
+}
+
+/// Whether another handle holds the lock of the database.
+fn is_locked(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path.join(DATABASE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
