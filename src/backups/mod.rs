@@ -18,6 +18,22 @@ use utoipa::ToSchema;
 pub use self::schedule::Schedule;
 use crate::store::{self, BackupError, BackupListing, BackupProgress, BackupReport, Backups, SecretFile};
 
+/// Whether the secrets and the settings of the data directory are part of a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    Included,
+    LeftOut,
+}
+
+/// Whose backup it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// The node's own, in its destination.
+    Node,
+    /// Of somebody who has asked for it.
+    Caller,
+}
+
 /// How often the schedule reads the clock, which may jump.
 const LOOK: Duration = Duration::from_secs(1);
 /// The longest wait of the schedule after a failure.
@@ -181,7 +197,7 @@ impl BackupService {
     /// Begins a backup into the node's own directory, and returns its number. None if no directory is configured.
     pub fn begin_own(self: &Arc<Self>) -> Result<Option<u64>, NotBegun> {
         let Some(Destination { to, .. }) = &self.destination else { return Ok(None) };
-        self.begin(to, true).map(|status| Some(status.begun))
+        self.begin(to, Secrets::Included).map(|status| Some(status.begun))
     }
 
     /// Takes backups by the schedule, as long as the service exists.
@@ -218,20 +234,21 @@ impl BackupService {
     }
 
     /// Begins a backup on a thread of its own.
-    pub fn begin(self: &Arc<Self>, to: &Path, with_secrets: bool) -> Result<BackupStatus, NotBegun> {
+    pub fn begin(self: &Arc<Self>, to: &Path, secrets: Secrets) -> Result<BackupStatus, NotBegun> {
         let keep = self.keep_in(to);
-        self.start(to, keep.is_some(), move |service, to| service.take(to, with_secrets, keep))
+        let whose = if keep.is_some() { Whose::Node } else { Whose::Caller };
+        self.start(to, whose, move |service, to| service.take(to, secrets, keep))
     }
 
     /// Begins a backup into an empty directory that is only temporary.
     pub fn begin_snapshot(self: &Arc<Self>, to: &Path) -> Result<BackupStatus, NotBegun> {
-        self.start(to, false, |service, to| service.take(to, false, None))
+        self.start(to, Whose::Caller, |service, to| service.take(to, Secrets::LeftOut, None))
     }
 
     fn start(
         self: &Arc<Self>,
         to: &Path,
-        is_own: bool,
+        whose: Whose,
         work: impl FnOnce(&Self, &Path) -> Result<BackupReport, BackupError> + Send + 'static,
     ) -> Result<BackupStatus, NotBegun> {
         let status = {
@@ -249,7 +266,7 @@ impl BackupService {
             // The panic hook has logged it. The error ends this backup, so that another one can begin.
             let outcome = catch_unwind(AssertUnwindSafe(|| work(&service, &to).map_err(|error| error.to_string())))
                 .unwrap_or_else(|_| Err("backup: it failed by an error of this program, which the log shows".into()));
-            service.end(&to, is_own, &outcome, started.elapsed());
+            service.end(&to, whose, &outcome, started.elapsed());
         });
         spawned.map(|_| status).map_err(|error| {
             self.state.lock().status.running = None;
@@ -257,8 +274,11 @@ impl BackupService {
         })
     }
 
-    fn take(&self, to: &Path, with_secrets: bool, keep: Option<usize>) -> Result<BackupReport, BackupError> {
-        let secrets = if with_secrets { self.secrets.as_slice() } else { &[] };
+    fn take(&self, to: &Path, secrets: Secrets, keep: Option<usize>) -> Result<BackupReport, BackupError> {
+        let secrets = match secrets {
+            Secrets::Included => self.secrets.as_slice(),
+            Secrets::LeftOut => &[],
+        };
         let note = &mut |progress| self.note(progress);
         match keep {
             Some(keep) => self.backups.take(to, secrets, keep, note),
@@ -272,12 +292,12 @@ impl BackupService {
         }
     }
 
-    fn end(&self, to: &Path, is_own: bool, outcome: &Result<BackupReport, String>, took: Duration) {
+    fn end(&self, to: &Path, whose: Whose, outcome: &Result<BackupReport, String>, took: Duration) {
         let at = now();
         let kind = if outcome.is_ok() { "taken" } else { "failed" };
         metrics::counter!("tandem_backups_total", "outcome" => kind).increment(1);
         metrics::histogram!("tandem_backup_seconds").record(took);
-        if outcome.is_ok() && is_own {
+        if outcome.is_ok() && whose == Whose::Node {
             metrics::gauge!("tandem_backup_last_success_timestamp_seconds").set(at.as_millis() as f64 / 1_000.0);
         }
         if outcome.as_ref().is_ok_and(|taken| taken.not_removed.is_some()) {
@@ -304,7 +324,7 @@ impl BackupService {
             taken: outcome.as_ref().ok().map(TakenBackup::from),
             problem: outcome.as_ref().err().cloned(),
         };
-        if is_own {
+        if whose == Whose::Node {
             state.last_own = Some(ended.clone());
         }
         if state.ended.len() == KEPT_ENDS {
@@ -345,10 +365,10 @@ mod tests {
         let destination = Destination { to: own.clone(), keep: 2 };
         let service = BackupService::new(backups, Vec::new(), Some(destination));
 
-        service.start(&own, true, |_, _| panic!("a mistake")).expect("begun");
+        service.start(&own, Whose::Node, |_, _| panic!("a mistake")).expect("begun");
         let failed = ended(&service).problem.expect("it failed");
         assert!(failed.contains("error of this program"), "{failed}");
-        service.begin(&other, false).expect("begun");
+        service.begin(&other, Secrets::LeftOut).expect("begun");
         assert!(ended(&service).taken.is_some());
         service.begin_snapshot(&place.path().join("export")).expect("begun");
         assert!(ended(&service).taken.is_some());

@@ -45,7 +45,7 @@ pub fn whole(view: &View, page: &Page, operator: &Operator, notice: Option<&Noti
             @for section in &page.sections { (part(section)) }
         }
     };
-    document(&format!("{} · Tandem", page.title), true, &body)
+    document(&format!("{} · Tandem", page.title), Script::Included, &body)
 }
 
 /// A section, as part of the page or of an update.
@@ -56,18 +56,26 @@ pub fn part(section: &Section) -> Markup {
 /// A page for somebody who is not signed in, or for whom there is nothing.
 pub fn alone(title: &str, content: &Markup) -> Markup {
     let body = html! { main.alone { p { a.brand href="/" { "Tandem" } } h1 { (title) } (content) } };
-    document(&format!("{title} · Tandem"), false, &body)
+    document(&format!("{title} · Tandem"), Script::None, &body)
 }
 
-fn document(title: &str, script: bool, content: &Markup) -> Markup {
+/// Whether a page has the script of the console.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Included,
+    None,
+}
+
+fn document(title: &str, script: Script, content: &Markup) -> Markup {
+    let has_script = script == Script::Included;
     let head = html! {
         meta name="robots" content="noindex";
         link rel="icon" href="/console/icon.svg" type="image/svg+xml";
         link rel="stylesheet" href="/console/style.css";
-        @if script { script src="/console/script.js" defer {} }
+        @if has_script { script src="/console/script.js" defer {} }
     };
     let body = html! {
-        @if script { a.skip href="#main" { "Skip to the content" } }
+        @if has_script { a.skip href="#main" { "Skip to the content" } }
         (content)
     };
     whole_page(title, &head, &body)
@@ -103,6 +111,6 @@ pub fn entered() -> Markup {
             p { a href="/console" { "To the console" } }
         }
     };
-    let whole = document("Signed in · Tandem", false, &body).into_string();
+    let whole = document("Signed in · Tandem", Script::None, &body).into_string();
     PreEscaped(whole.replacen("<head>", "<head><meta http-equiv=\"refresh\" content=\"0;url=/console\">", 1))
 }

@@ -44,7 +44,7 @@ async fn onboarding(steps: &mut Steps) -> Result<(), Error> {
     steps.does(Alex, "signs the Curiosity Compact", "compact/sign", json!({ "agreed": true })).await?;
     steps.is_pushed(Sam, "partner.signed_compact", "Partner is ready").await?;
     steps.comes(Sam, "opens the app from the notification").await?;
-    steps.sees(Alex, true).await?;
+    steps.sees_partner_enter(Alex).await?;
     steps.does(Sam, "signs, too", "compact/sign", json!({ "agreed": true })).await?;
     steps.hears(Alex, "partner.signed_compact").await?;
     both_advance(steps, 1).await
@@ -119,7 +119,7 @@ async fn a_crash(steps: &mut Steps) -> Result<(), Error> {
         let state = steps.reads(who, "finds everything as it was", "/state").await?;
         expect("seq after the crash", &json!(before), &state.data["seq"])?;
     }
-    steps.sees(Alex, true).await
+    steps.sees_partner_enter(Alex).await
 }
 
 async fn rankings(steps: &mut Steps) -> Result<(), Error> {
@@ -156,7 +156,7 @@ async fn rankings(steps: &mut Steps) -> Result<(), Error> {
 
 async fn agreement(steps: &mut Steps) -> Result<(), Error> {
     steps.leaves(Sam, "has to catch a train").await?;
-    steps.sees(Alex, false).await?;
+    steps.sees_partner_leave(Alex).await?;
     let overlap = steps.reads(Alex, "sees what both would try", "/strategies/overlap").await?;
     let strategy = overlap.ids("/overlap")?.into_iter().next();
     let proposal = json!({
@@ -171,7 +171,7 @@ async fn agreement(steps: &mut Steps) -> Result<(), Error> {
 
     let last_seen = steps.seq.saturating_sub(1);
     steps.comes(Sam, "opens the app from the notification").await?;
-    steps.sees(Alex, true).await?;
+    steps.sees_partner_enter(Alex).await?;
     let missed = steps.reads(Sam, "catches up on what was missed", &format!("/events?after={last_seen}")).await?;
     let names = missed.data["events"].as_array().into_iter().flatten().filter_map(|event| event["name"].as_str());
     if !names.into_iter().any(|name| name == "agreement.proposed") {

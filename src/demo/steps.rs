@@ -145,8 +145,17 @@ impl Steps {
         Ok(())
     }
 
-    /// Waits until the partner enters or leaves the presence channel.
-    pub async fn sees(&mut self, who: Who, here: bool) -> Result<(), Error> {
+    /// Waits until the partner enters the presence channel.
+    pub async fn sees_partner_enter(&mut self, who: Who) -> Result<(), Error> {
+        self.sees_partner(who, true).await
+    }
+
+    /// Waits until the partner leaves the presence channel.
+    pub async fn sees_partner_leave(&mut self, who: Who) -> Result<(), Error> {
+        self.sees_partner(who, false).await
+    }
+
+    async fn sees_partner(&mut self, who: Who, here: bool) -> Result<(), Error> {
         let (name, other) = (self.partner(who).name, self.partner(who.partner()));
         let (other_name, other_user) = (other.name, other.user);
         let verb = if here { "enter" } else { "leave" };

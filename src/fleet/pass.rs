@@ -148,8 +148,14 @@ async fn goodbye<S: AsyncRead + AsyncWrite + Unpin>(client: &mut S) -> io::Resul
     Ok(())
 }
 
-/// The time of the last bytes, and whether they went to the client.
-struct LastBytes(Cell<(Instant, bool)>);
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    ToClient,
+    ToOwner,
+}
+
+/// The time of the last bytes, and where they went.
+struct LastBytes(Cell<(Instant, Direction)>);
 
 async fn both_ways<S>(client: S, mut owner: TcpStream, mut stopping: watch::Receiver<bool>) -> io::Result<()>
 where
@@ -157,23 +163,23 @@ where
 {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_owner, mut to_owner) = owner.split();
-    let last = LastBytes(Cell::new((Instant::now(), false)));
+    let last = LastBytes(Cell::new((Instant::now(), Direction::ToOwner)));
     let up = async {
-        copy(&mut from_client, &mut to_owner, &last, false).await?;
+        copy(&mut from_client, &mut to_owner, &last, Direction::ToOwner).await?;
         // The owner may still answer.
         to_owner.shutdown().await?;
         std::future::pending().await
     };
-    let down = copy(&mut from_owner, &mut to_client, &last, true);
+    let down = copy(&mut from_owner, &mut to_client, &last, Direction::ToClient);
     let quiet = async {
         // The sender is gone, so there will be no stop.
         if stopping.wait_for(|stopping| *stopping).await.is_err() {
             std::future::pending::<()>().await;
         }
         loop {
-            let (since, to_client) = last.0.get();
+            let (since, direction) = last.0.get();
             match QUIET.checked_sub(since.elapsed()) {
-                None if to_client => return,
+                None if direction == Direction::ToClient => return,
                 rest => sleep(rest.unwrap_or(QUIET)).await,
             }
         }
@@ -186,7 +192,7 @@ where
     goodbye(&mut from_client.unsplit(to_client)).await
 }
 
-async fn copy<R, W>(from: &mut R, to: &mut W, last: &LastBytes, to_client: bool) -> io::Result<()>
+async fn copy<R, W>(from: &mut R, to: &mut W, last: &LastBytes, direction: Direction) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -199,6 +205,6 @@ where
         }
         to.write_all(&piece[..read]).await?;
         to.flush().await?;
-        last.0.set((Instant::now(), to_client));
+        last.0.set((Instant::now(), direction));
     }
 }

@@ -56,7 +56,7 @@ impl RealtimeAccess {
     /// A signed request for a token over `sessions`, which are sorted by their last change, the newest first.
     pub fn token_request(&self, user: &UserId, sessions: &[SessionId]) -> TokenRequest {
         let RealtimeSettings { token_sessions, client_publish, token_ttl, .. } = self.config;
-        let capability = capability(&self.names, user, sessions, token_sessions, client_publish);
+        let capability = capability(&self.names, user, sessions, token_sessions, client_publish.into());
         sign_token_request(&self.signing_key, capability, user, token_ttl, self.clock.now(), fresh_nonce())
     }
 

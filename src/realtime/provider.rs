@@ -69,7 +69,8 @@ impl Provider {
             ProviderKind::Embedded => {
                 EmbeddedEndpoint::check_listen(&config.embedded, address.ip()).map_err(setting)?;
                 let keys = config.embedded.read_keys().map_err(setting)?;
-                let scope = Scope { client_publish: config.client_publish, resolved_for: config.resolved_access };
+                let scope =
+                    Scope { client_publish: config.client_publish.into(), resolved_for: config.resolved_access };
                 let endpoint =
                     EmbeddedEndpoint::new(config.embedded.clone(), names, scope, keys, clock, store, journal);
                 Ok(Self::Embedded(endpoint))

@@ -63,6 +63,21 @@ pub fn fresh_nonce() -> String {
     format!("{APP_NONCE_PREFIX}{:032x}", rand::random::<u128>())
 }
 
+/// Whether partners may publish on the channels of their sessions: `realtime.client_publish`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientPublish {
+    /// They may publish and subscribe.
+    Allowed,
+    /// They may only subscribe.
+    Refused,
+}
+
+impl From<bool> for ClientPublish {
+    fn from(is_allowed: bool) -> Self {
+        if is_allowed { Self::Allowed } else { Self::Refused }
+    }
+}
+
 /// The capability of a user on these sessions, as canonical JSON. The sessions are the user's active ones, newest
 /// first. Only the first `most` count.
 pub fn capability<'a>(
@@ -70,7 +85,7 @@ pub fn capability<'a>(
     user: &UserId,
     sessions: impl IntoIterator<Item = &'a SessionId>,
     most: usize,
-    client_publish: bool,
+    client_publish: ClientPublish,
 ) -> String {
     let mut resources: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut grant = |channel: String, operations: &[&'static str]| {
@@ -85,7 +100,10 @@ pub fn capability<'a>(
         grant(own, &["subscribe"]);
     }
     for session in sessions.into_iter().take(most) {
-        let on_session: &[&str] = if client_publish { &["publish", "subscribe"] } else { &["subscribe"] };
+        let on_session: &[&str] = match client_publish {
+            ClientPublish::Allowed => &["publish", "subscribe"],
+            ClientPublish::Refused => &["subscribe"],
+        };
         grant(names.session(session), on_session);
         for channel in names.presence(session) {
             grant(channel, &["presence", "subscribe"]);
@@ -103,19 +121,20 @@ mod tests {
         let names = ChannelNames::default();
         let user: UserId = "user_1".parse().unwrap();
         let sessions: Vec<SessionId> = ["csession01", "csession02"].map(|id| id.parse().unwrap()).into();
-        let text = capability(&names, &user, &sessions, 1, true);
+        let text = capability(&names, &user, &sessions, 1, ClientPublish::Allowed);
         assert_eq!(
             text,
             r#"{"meetwithoutfear:presence:csession01":["presence","subscribe"],"meetwithoutfear:session:csession01":["presence","publish","subscribe"],"meetwithoutfear:session:csession01:presence":["presence","subscribe"],"meetwithoutfear:user:user_1":["subscribe"]}"#
         );
-        assert!(!capability(&names, &user, &sessions, 2, false).contains("publish"));
+        assert!(!capability(&names, &user, &sessions, 2, ClientPublish::Refused).contains("publish"));
     }
 
     #[test]
     fn no_users_name_becomes_a_pattern() {
         let session: SessionId = "csession01".parse().unwrap();
         for sub in ["*:*", "oidc:*", "a*", "*:b"] {
-            let text = capability(&ChannelNames::default(), &sub.parse().unwrap(), [&session], 1, true);
+            let text =
+                capability(&ChannelNames::default(), &sub.parse().unwrap(), [&session], 1, ClientPublish::Allowed);
             assert!(!text.contains('*') && text.contains("csession01"), "{text}");
         }
     }

@@ -31,6 +31,11 @@ impl CommitDraft {
     pub(super) fn new(trace: Trace) -> Self {
         Self { trace, changes: Vec::new(), push_jobs: false, announced: false, left: Vec::new() }
     }
+
+    /// Rows that belong to no command.
+    pub(super) fn of_rows(changes: Vec<Change>) -> Self {
+        Self { changes, ..Self::new(Trace::none()) }
+    }
 }
 
 impl SessionActor {
@@ -95,9 +100,9 @@ impl SessionActor {
         failpoint::reach(self.inbox.session(), "after_append");
     }
 
-    /// Rows that belong to no event: outbox, push jobs, snapshot.
-    pub(super) fn commit_rows(&mut self, changes: Vec<Change>, push_jobs: bool, ctx: &mut ActorContext<Self>) {
-        self.commit(CommitDraft { changes, push_jobs, ..CommitDraft::new(Trace::none()) }, None, None, ctx);
+    /// Commits rows that belong to no event: outbox, push jobs, snapshot.
+    pub(super) fn commit_rows(&mut self, draft: CommitDraft, ctx: &mut ActorContext<Self>) {
+        self.commit(draft, None, None, ctx);
     }
 
     /// Sends a refusal. It may have seen a change that is not durable yet, so it waits at the gate like any answer.

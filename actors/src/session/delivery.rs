@@ -8,6 +8,7 @@ use tracing::{Span, field::Empty};
 
 use super::{
     DeliverySettings, SessionActor,
+    commit::CommitDraft,
     outbox::{PendingEvent, WatchedEvent},
     publications::{batch, hints, publications},
     routing::AnnouncedEvent,
@@ -225,7 +226,7 @@ impl SessionActor {
                 return actor.clear_outbox_after_a_pause(ctx);
             }
             if let Some(change) = actor.clear_outbox() {
-                actor.commit_rows(vec![change], false, ctx);
+                actor.commit_rows(CommitDraft::of_rows(vec![change]), ctx);
             }
         });
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::{AsyncContext, Context};
 
-use super::{Held, SessionActor};
+use super::{Held, SessionActor, commit::CommitDraft};
 use crate::{
     failpoint,
     supervisor::{ExitStatus, Wake},
@@ -44,7 +44,7 @@ impl SessionActor {
         if changes.is_empty() {
             return self.passivate(ctx);
         }
-        self.commit_rows(changes, false, ctx);
+        self.commit_rows(CommitDraft::of_rows(changes), ctx);
         self.gate.hold(Held::Passivate);
         ctx.notify(Wake);
     }

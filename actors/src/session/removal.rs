@@ -46,7 +46,7 @@ impl SessionActor {
             let mut changes = vec![Change::Delete(keys::over(known, self.inbox.session()))];
             changes
                 .extend(since.map(|since| Change::Put(keys::over(since, self.inbox.session()), bytes::Bytes::new())));
-            self.commit_rows(changes, false, ctx);
+            self.commit_rows(CommitDraft::of_rows(changes), ctx);
             return drop(reply.send(Ok(Removal::Corrected)));
         }
         self.outbox.forget_old(self.deps.clock.uptime(), self.deps.delivery.leave_grace);

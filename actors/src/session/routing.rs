@@ -8,6 +8,7 @@ use actix::{AsyncContext, Context};
 
 use super::{
     SessionActor,
+    commit::CommitDraft,
     outbox::PendingEvent,
     publications::{hints, publications},
 };
@@ -133,7 +134,7 @@ impl SessionActor {
         }
         if !changes.is_empty() {
             changes.push(self.outbox_row());
-            self.commit_rows(changes, push_jobs, ctx);
+            self.commit_rows(CommitDraft { push_jobs, ..CommitDraft::of_rows(changes) }, ctx);
         }
         Ok(())
     }
@@ -168,7 +169,7 @@ impl SessionActor {
         }
         if !changes.is_empty() {
             changes.push(self.outbox_row());
-            self.commit_rows(changes, push_jobs, ctx);
+            self.commit_rows(CommitDraft { push_jobs, ..CommitDraft::of_rows(changes) }, ctx);
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{
     SessionActor,
+    commit::CommitDraft,
     outbox::{Departure, PendingEvent},
 };
 use crate::{
@@ -48,9 +49,9 @@ impl SessionActor {
             return;
         }
         let now = self.deps.clock.uptime();
-        let (user, vanished) = (change.user.clone(), change.vanished);
+        let (user, departure) = (change.user.clone(), Departure { at: now, vanished: change.vanished });
         if self.presence.change(change, expires_at, now) {
-            self.left(&user, vanished, ctx);
+            self.left(&user, departure, ctx);
         }
     }
 
@@ -83,14 +84,14 @@ impl SessionActor {
         let now = self.deps.clock.uptime();
         let Some(expiry) = self.presence.next_expiry(now) else { return };
         ctx.run_later(expiry.saturating_sub(now) + Duration::from_millis(1), |actor, ctx| {
-            let gone = actor.presence.sweep(actor.deps.clock.uptime());
-            gone.iter().for_each(|user| actor.left(user, true, ctx));
+            let now = actor.deps.clock.uptime();
+            let gone = actor.presence.sweep(now);
+            gone.iter().for_each(|user| actor.left(user, Departure { at: now, vanished: true }, ctx));
         });
     }
 
     /// The partner has become absent.
-    fn left(&mut self, user: &UserId, vanished: bool, ctx: &mut Context<Self>) {
-        let departure = Departure { at: self.deps.clock.uptime(), vanished };
+    fn left(&mut self, user: &UserId, departure: Departure, ctx: &mut Context<Self>) {
         let missed = self.outbox.left(user, departure, self.deps.delivery.leave_grace);
         let Some(seq) = missed.filter(|seq| !self.has_seen(user, *seq)) else { return };
         if self.deps.devices.has_push_token(user) {
@@ -104,7 +105,7 @@ impl SessionActor {
         let watched: BTreeSet<_> = self.outbox.watched.iter().map(|watched| watched.user.clone()).collect();
         for user in watched {
             if self.presence_of(&user) == Presence::Absent {
-                self.left(&user, false, ctx);
+                self.left(&user, Departure { at: self.deps.clock.uptime(), vanished: false }, ctx);
             }
         }
     }
@@ -160,7 +161,7 @@ impl SessionActor {
             self.outbox.pending.push_back(late);
         }
         let row = self.outbox_row();
-        self.commit_rows(vec![row], false, ctx);
+        self.commit_rows(CommitDraft::of_rows(vec![row]), ctx);
         self.deliver(ctx);
         superfluous
     }

@@ -17,16 +17,23 @@ pub fn page(console: &Console) -> Page {
     let content = html! {
         p.hint { "As the node was started. What can change while it runs is named in config.toml." }
         h2 { "Given " span.hint { (given.len()) } }
-        @if given.is_empty() { p.hint { "None: the node runs on defaults." } } @else { (table("Given settings", &given, true)) }
+        @if given.is_empty() { p.hint { "None: the node runs on defaults." } } @else { (table("Given settings", &given, OriginColumn::Shown)) }
         h2 { "Defaults " span.hint { (set.len()) } }
-        (table("Defaults", &set, false))
+        (table("Defaults", &set, OriginColumn::Hidden))
         h2 { "Not set " span.hint { (unset.len()) } }
         ul.plain { @for setting in &unset { li { code { (setting.key) } } } }
     };
     Page { title: "Settings".to_owned(), sections: vec![Section::fixed("settings", content)] }
 }
 
-fn table(label: &str, settings: &[&EffectiveSetting], with_origin: bool) -> Markup {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OriginColumn {
+    Shown,
+    Hidden,
+}
+
+fn table(label: &str, settings: &[&EffectiveSetting], origins: OriginColumn) -> Markup {
+    let with_origin = origins == OriginColumn::Shown;
     html! {
         div.wide tabindex="0" role="region" aria-label=(label) {
             table {

@@ -20,7 +20,7 @@ use tandem_actors::{
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    backups::{BackupService, BackupStatus},
+    backups::{BackupService, BackupStatus, Secrets},
     http::{
         AppState,
         call::{bearer, path},
@@ -179,7 +179,8 @@ pub async fn back_up(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let backups = backups(&state)?;
     let begun = match snapshot {
         Some(true) => backups.begin_snapshot(&to),
-        _ => backups.begin(&to, secrets.unwrap_or(true)),
+        _ if secrets.unwrap_or(true) => backups.begin(&to, Secrets::Included),
+        _ => backups.begin(&to, Secrets::LeftOut),
     };
     let status = begun.map_err(|error| ApiError::new(Code::Conflict, error.to_string()))?;
     Ok(HttpResponse::Accepted().json(Success { success: true, data: status }))

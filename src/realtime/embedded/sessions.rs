@@ -26,13 +26,16 @@ use tandem_actors::{
     records::{self, Membership},
 };
 
-use crate::realtime::{channels::ChannelNames, token::capability};
+use crate::realtime::{
+    channels::ChannelNames,
+    token::{ClientPublish, capability},
+};
 
 /// What the coordinator's tokens cover.
 #[derive(Clone, Debug)]
 pub struct Scope {
     /// Whether partners may publish on their session's channel.
-    pub client_publish: bool,
+    pub client_publish: ClientPublish,
     /// A resolved session is covered for this long.
     pub resolved_for: Duration,
 }

@@ -15,7 +15,7 @@ use tandem_actors::{
 use crate::{
     Engine, JournalOptions, Location, Options, StoreOpenError,
     digests::{self, LoadError},
-    journaled::{JournaledStore, open_journal},
+    journaled::{Driver, JournaledStore, open_journal},
     open_engine::OpenEngine,
     own_rows::{checkpoint_key, log_key, own_number},
     room::Room,
@@ -108,7 +108,7 @@ impl SimulatedStore {
         let digests = digests.map_err(|error| LoadError::Io(io::Error::other(error)));
         let opening = open_journal(&location, opened, digests, Path::new("/store/journal"), &options)?;
         let room = Room::new(Path::new("/store"), 0);
-        let store = opening.start_without_thread(room, None, &options, true);
+        let store = opening.start_driven_by(Driver::Caller, room, None, &options);
         store.map(|store| Self(Arc::new(store))).map_err(|error| StoreOpenError::Corrupt {
             path: location.path,
             engine: location.engine,

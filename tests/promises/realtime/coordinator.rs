@@ -8,7 +8,7 @@ use tandem::{
     realtime::{
         ApiKey,
         channels::ChannelNames,
-        token::{capability, fresh_nonce, sign_token_request},
+        token::{ClientPublish, capability, fresh_nonce, sign_token_request},
     },
     secret::Secret,
 };
@@ -44,7 +44,7 @@ fn event(seq: u64) -> Publication {
 }
 
 /// A token for one user of the session, as `GET /api/v1/auth/ably-token` leads to.
-async fn token(node: &Node, user: &str, client_publish: bool) -> String {
+async fn token(node: &Node, user: &str, client_publish: ClientPublish) -> String {
     let user: UserId = user.parse().unwrap();
     let capability = capability(&ChannelNames::default(), &user, [&session()], 50, client_publish);
     let key = ApiKey::new(KEY_NAME, Secret::new(KEY_SECRET));
@@ -62,8 +62,11 @@ async fn token(node: &Node, user: &str, client_publish: bool) -> String {
 }
 
 async fn partner(node: &Node, user: &str) -> Wire {
-    let mut wire =
-        Wire::open_with(node, &format!("access_token={}&heartbeats=true", token(node, user, true).await)).await;
+    let mut wire = Wire::open_with(
+        node,
+        &format!("access_token={}&heartbeats=true", token(node, user, ClientPublish::Allowed).await),
+    )
+    .await;
     assert_eq!(wire.next_of(4).await["connectionDetails"]["clientId"], user);
     wire
 }
@@ -103,7 +106,9 @@ async fn only_the_coordinator_publishes_its_events() {
     // REST refuses the same.
     for message in [json!({"name": "agreement.confirmed"}), forged[0].clone()] {
         let request = reqwest::Client::new().post(format!("{}/channels/{SESSION_CHANNEL}/messages", node.url));
-        let request = request.bearer_auth(token(&node, "alice", true).await).header("content-type", "application/json");
+        let request = request
+            .bearer_auth(token(&node, "alice", ClientPublish::Allowed).await)
+            .header("content-type", "application/json");
         let answer = request.body(message.to_string()).send().await.unwrap();
         assert_eq!(
             (answer.status().as_u16(), &answer.headers()["x-ably-errorcode"].to_str().unwrap()),
@@ -113,7 +118,8 @@ async fn only_the_coordinator_publishes_its_events() {
     // No token lets its user publish on another session's channel, or anywhere if publishing is off.
     alice.publish("meetwithoutfear:session:cother0001", 3, "typing").await;
     assert_eq!(alice.next_of(2).await["error"]["code"], 40160);
-    let mut silent = Wire::open_with(&node, &format!("access_token={}", token(&node, "bob", false).await)).await;
+    let mut silent =
+        Wire::open_with(&node, &format!("access_token={}", token(&node, "bob", ClientPublish::Refused).await)).await;
     silent.next_of(4).await;
     silent.publish(SESSION_CHANNEL, 0, "typing").await;
     assert_eq!(silent.next_of(2).await["error"]["code"], 40160);
@@ -125,7 +131,7 @@ async fn no_event_name_of_the_coordinator_can_be_forged() {
     let node = Node::start(Config::default());
     let mut alice = partner(&node, "alice").await;
     alice.attach(SESSION_CHANNEL).await;
-    let bearer = token(&node, "alice", true).await;
+    let bearer = token(&node, "alice", ClientPublish::Allowed).await;
     let post = async |path: &str, body: serde_json::Value| {
         let request = reqwest::Client::new().post(format!("{}{path}", node.url)).bearer_auth(&bearer);
         let answer = request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();

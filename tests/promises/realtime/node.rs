@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tandem::realtime::{
     channels::ChannelNames,
     embedded::{EmbeddedEndpoint, Scope},
+    token::ClientPublish,
 };
 use tandem_ably::{ApiKey, Capability, Config};
 use tandem_actors::{
@@ -62,7 +63,7 @@ impl Node {
         let mut main = ApiKey::new(KEY_NAME, KEY_SECRET, capability.clone());
         main.revocable_tokens = true;
         let keys = vec![main, ApiKey::new(OTHER_KEY_NAME, KEY_SECRET, capability)];
-        let scope = Scope { client_publish: true, resolved_for: Duration::from_secs(3600) };
+        let scope = Scope { client_publish: ClientPublish::Allowed, resolved_for: Duration::from_secs(3600) };
         let clock = Arc::new(WallClock);
         let embedded = EmbeddedEndpoint::new(config, ChannelNames::default(), scope, keys, clock, store, journal);
         let heard = Arc::new(Heard::default());

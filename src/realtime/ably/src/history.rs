@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use self::query::{Cursor, HistoryKind, HistoryQuery};
 use crate::{
-    channel::{Channel, MAX_REWIND, Rewind},
+    channel::{Channel, MAX_REWIND, Persistence, Rewind},
     hub::Hub,
     log::Entry,
     protocol::{ChannelSerial, ErrorInfo},
@@ -195,7 +195,7 @@ impl Hub {
         query: &HistoryQuery,
         collector: &mut Collector<'_>,
     ) -> Result<(), ErrorInfo> {
-        if !channel.persisted || !self.is_main {
+        if channel.persistence == Persistence::NotPersisted || !self.is_main {
             return Ok(());
         }
         let cursor = query.cursor.map(|cursor| cursor.seq);

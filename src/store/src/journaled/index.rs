@@ -56,8 +56,7 @@ pub(super) struct Indexer {
     is_mixed: AtomicBool,
     /// Values that were replaced up to this group are in no file any more.
     forgotten: AtomicU64,
-    /// There is no thread. A caller that would wait for it does the thread's work instead.
-    stepped: bool,
+    driver: Driver,
     wake: Condvar,
     /// Notified when there is room for more.
     eased: Condvar,
@@ -69,6 +68,15 @@ struct Control {
     /// A checkpoint up to this group is due at once.
     wanted: u64,
     stop: Option<Stop>,
+}
+
+/// Who does the work of the indexer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Driver {
+    /// A thread of its own.
+    Thread,
+    /// There is no thread. A caller that would wait for it does its work instead.
+    Caller,
 }
 
 /// What a failed checkpoint does.
@@ -95,7 +103,7 @@ impl Indexer {
         options: JournalOptions,
         checkpoint: u64,
         last: u64,
-        stepped: bool,
+        driver: Driver,
     ) -> Arc<Self> {
         let mut rewriter = Rewriter::new(options.rewrite_from, options.rewrite_always);
         let is_mixed = rows.engine.keys().is_some_and(|keys| keys.is_mixed);
@@ -118,7 +126,7 @@ impl Indexer {
             rewriter: Mutex::new(rewriter),
             is_mixed: AtomicBool::new(is_mixed),
             forgotten: AtomicU64::new(0),
-            stepped,
+            driver,
             wake: Condvar::new(),
             eased: Condvar::new(),
         })
@@ -180,7 +188,7 @@ impl Indexer {
 
     /// Asks for checkpoints until `enough` is true. False if that takes too long.
     pub fn wait_until(&self, mut enough: impl FnMut() -> bool, patience: Duration) -> bool {
-        if self.stepped {
+        if self.driver == Driver::Caller {
             if !enough() {
                 self.checkpoint(Phase::Running);
             }

@@ -36,6 +36,8 @@ use tandem_actors::{
 };
 use tandem_wal::{Keeper, Wal, WalError};
 
+#[cfg(feature = "simulation")]
+pub(super) use self::index::Driver;
 pub(super) use self::{
     group::{decode_stored as decode_group, time_stored as time_of_group},
     start::{RecoveredStore, commits_in, open_journal, sessions_in},

@@ -18,7 +18,7 @@ use tandem_wal::{Wal, WalError};
 use super::{
     JournaledStore, Writer,
     group::{self, NotUnderstood},
-    index::Indexer,
+    index::{Driver, Indexer},
 };
 use crate::{
     Location, Options, StoreOpenError,
@@ -135,23 +135,23 @@ impl RecoveredStore {
     /// Starts the store. Takes a node epoch that was never used before, durably. On a full disk the epoch is written
     /// with the first group.
     pub fn start(self, room: Room, head: Option<Head>, options: &Options) -> Result<JournaledStore, StoreError> {
-        let store = self.start_without_thread(room, head, options, false)?;
+        let store = self.start_driven_by(Driver::Thread, room, head, options)?;
         let thread = store.indexer.start().map_err(StoreError::caused_by)?;
         *store.thread.lock() = Some(thread);
         Ok(store)
     }
 
-    pub(crate) fn start_without_thread(
+    pub(crate) fn start_driven_by(
         self,
+        driver: Driver,
         room: Room,
         head: Option<Head>,
         options: &Options,
-        stepped: bool,
     ) -> Result<JournaledStore, StoreError> {
         let Self { rows, recent, wal, log, checkpoint } = self;
         let rows = Arc::new(rows);
         let indexer =
-            Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint, wal.last(), stepped);
+            Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint, wal.last(), driver);
         let writer = Writer { wal, log, coding: rows.engine.row_coding(), head, first: Vec::new(), segment: None };
         let mut store = JournaledStore {
             rows,

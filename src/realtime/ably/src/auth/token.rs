@@ -43,14 +43,22 @@ pub struct TokenDetails {
     pub client_id: Option<String>,
 }
 
+/// Whom a token is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenHolder {
+    pub client_id: Option<String>,
+    /// See [`Grant::signed_by_app`].
+    pub signed_by_app: bool,
+}
+
 pub fn mint(
     key: &ApiKey,
     capability: &Capability,
-    client_id: Option<String>,
-    signed_by_app: bool,
+    holder: TokenHolder,
     issued: Timestamp,
     ttl_ms: i64,
 ) -> TokenDetails {
+    let TokenHolder { client_id, signed_by_app } = holder;
     let body = TokenBody {
         key_name: key.name.as_ref().to_owned(),
         issued: issued.as_millis(),
@@ -115,7 +123,8 @@ mod tests {
     }
 
     fn token(key: &ApiKey) -> TokenDetails {
-        mint(key, &Capability::everything(), Some("alice".into()), true, Timestamp::from_millis(1_000), 60_000)
+        let holder = TokenHolder { client_id: Some("alice".into()), signed_by_app: true };
+        mint(key, &Capability::everything(), holder, Timestamp::from_millis(1_000), 60_000)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 use super::{
     ApiKey, Capability,
     nonces::{self, Nonces},
-    token::{self, TokenDetails},
+    token::{self, TokenDetails, TokenHolder},
 };
 use crate::{protocol::ErrorInfo, time::Timestamp};
 
@@ -109,7 +109,8 @@ impl TokenRequest {
                 .intersect(&Capability::parse(text)?)
                 .ok_or_else(|| ErrorInfo::not_permitted("the token request asks for no operation that its key has"))?,
         };
-        Ok(token::mint(key, &capability, self.client_id.clone(), self.is_signed_by_app(), now, ttl))
+        let holder = TokenHolder { client_id: self.client_id.clone(), signed_by_app: self.is_signed_by_app() };
+        Ok(token::mint(key, &capability, holder, now, ttl))
     }
 
     /// Whether the application signed it for one of its users.

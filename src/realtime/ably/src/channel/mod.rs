@@ -49,10 +49,18 @@ pub enum RepeatDetection {
     ByLog,
 }
 
+/// Whether the entries of a channel outlive the time in which clients can continue it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// The namespace of the channel is persisted.
+    Persisted,
+    NotPersisted,
+}
+
 pub struct Channel {
     pub name: Arc<str>,
     pub binding: ChannelBinding,
-    pub persisted: bool,
+    pub persistence: Persistence,
     /// The memory budget of all channels.
     kept: Arc<Budget>,
     inner: Mutex<Inner>,
@@ -62,7 +70,7 @@ impl Channel {
     pub fn new(
         name: Arc<str>,
         binding: ChannelBinding,
-        persisted: bool,
+        persistence: Persistence,
         log: Log,
         members: Members,
         now: Timestamp,
@@ -70,7 +78,7 @@ impl Channel {
         let kept = log.memory().clone();
         kept.take(members.bytes());
         let inner = Inner { log, members, subscribers: Vec::new(), last_used: now.as_millis() };
-        Self { name, binding, persisted, kept, inner: Mutex::new(inner) }
+        Self { name, binding, persistence, kept, inner: Mutex::new(inner) }
     }
 
     /// Appends messages to the log and delivers them to the subscribers. Returns their position. A repeated publish

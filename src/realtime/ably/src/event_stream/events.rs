@@ -25,6 +25,16 @@ impl Style {
     }
 }
 
+/// The form of the events, as the client has asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventForm {
+    pub style: Style,
+    /// An event holds a whole message, not only its data.
+    pub enveloped: bool,
+    /// Keepalives are sent as events.
+    pub heartbeats: bool,
+}
+
 /// The fields of a frame that events are made of.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -69,9 +79,7 @@ struct FollowedChannel {
 
 /// The translation of one client's frames.
 pub struct Events {
-    style: Style,
-    enveloped: bool,
-    heartbeats: bool,
+    form: EventForm,
     /// In the order of the request.
     channels: Vec<FollowedChannel>,
     /// Frames that are not translated yet.
@@ -89,8 +97,8 @@ struct Rest {
 }
 
 impl Events {
-    pub fn new(style: Style, enveloped: bool, heartbeats: bool) -> Self {
-        Self { style, enveloped, heartbeats, channels: Vec::new(), frames: VecDeque::new(), rest: None }
+    pub fn new(form: EventForm) -> Self {
+        Self { form, channels: Vec::new(), frames: VecDeque::new(), rest: None }
     }
 
     pub fn add_channel(&mut self, name: String, serial: String) {
@@ -111,11 +119,11 @@ impl Events {
     /// An id without an event. A browser remembers it, and misses nothing if it loses the stream before the first
     /// event.
     pub fn opening(&self) -> Option<Bytes> {
-        (self.style == Style::ServerSent).then(|| format!("id: {}\n\n", self.id()).into())
+        (self.form.style == Style::ServerSent).then(|| format!("id: {}\n\n", self.id()).into())
     }
 
     pub fn keepalive(&self) -> Bytes {
-        let text = match (self.style, self.heartbeats) {
+        let text = match (self.form.style, self.form.heartbeats) {
             (Style::ServerSent, false) => ":keepalive\n\n",
             (Style::ServerSent, true) => "event: heartbeat\ndata:\n\n",
             (Style::JsonLines, false) => "\n",
@@ -178,7 +186,7 @@ impl Events {
             return;
         };
         let (sent, index) = (&rest.sent, rest.written);
-        let data = match self.enveloped {
+        let data = match self.form.enveloped {
             false => item.remove("data").unwrap_or_else(|| "".into()),
             true => {
                 let mut inherit = |name: &str, value: Option<Value>| {
@@ -217,7 +225,7 @@ impl Events {
     }
 
     fn write(&self, id: Option<&str>, event: &str, data: Option<&Value>, into: &mut BytesMut) {
-        match self.style {
+        match self.form.style {
             Style::JsonLines => {
                 let line = serde_json::to_vec(&Line { id, event, data });
                 into.extend_from_slice(&line.expect("a map with text keys is JSON"));
@@ -248,8 +256,11 @@ mod tests {
         Frame { bytes: value.to_string().into(), event: None }
     }
 
-    fn events(style: Style, enveloped: bool) -> Events {
-        let mut events = Events::new(style, enveloped, false);
+    const ENVELOPED: EventForm = EventForm { style: Style::ServerSent, enveloped: true, heartbeats: false };
+    const PLAIN: EventForm = EventForm { enveloped: false, ..ENVELOPED };
+
+    fn events(form: EventForm) -> Events {
+        let mut events = Events::new(form);
         events.add_channel("a".into(), "a0".into());
         events.add_channel("b".into(), "b0".into());
         events
@@ -269,7 +280,7 @@ mod tests {
 
     #[test]
     fn only_the_last_message_of_a_frame_moves_the_client_on() {
-        let text = translated(&mut events(Style::ServerSent, true), &[message(&["one", "two"])]);
+        let text = translated(&mut events(ENVELOPED), &[message(&["one", "two"])]);
         let ids: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
         assert_eq!(ids, ["a0,b1"]);
         assert!(text.find("id: ") > text.find("f:0"), "the id belongs to the last: {text}");
@@ -278,15 +289,15 @@ mod tests {
 
     #[test]
     fn a_payload_with_lines_is_one_event() {
-        let text = translated(&mut events(Style::ServerSent, false), &[message(&["one"])]);
+        let text = translated(&mut events(PLAIN), &[message(&["one"])]);
         assert_eq!(text, "id: a0,b1\nevent: message\ndata: x\ndata: y\n\n");
-        let text = translated(&mut events(Style::JsonLines, false), &[message(&["one"])]);
+        let text = translated(&mut events(EventForm { style: Style::JsonLines, ..PLAIN }), &[message(&["one"])]);
         assert_eq!(text, "{\"id\":\"a0,b1\",\"event\":\"message\",\"data\":\"x\\r\\ny\"}\n");
     }
 
     #[test]
     fn lost_continuity_is_an_error_and_a_position_from_now_on() {
-        let mut events = events(Style::ServerSent, true);
+        let mut events = events(ENVELOPED);
         let attached = serde_json::json!({"action": 11, "channel": "a", "channelSerial": "a9"});
         assert_eq!(translated(&mut events, std::slice::from_ref(&attached)), "", "without an error, nothing is lost");
         let mut lost = attached;
@@ -297,7 +308,7 @@ mod tests {
 
     #[test]
     fn events_are_made_a_portion_at_a_time_however_much_longer_than_their_frames_they_are() {
-        let mut events = events(Style::ServerSent, true);
+        let mut events = events(ENVELOPED);
         let names = vec!["one"; 10_000];
         events.add_frames([message(&names), message(&names)].iter().map(frame));
         let (mut portions, mut made) = (0, 0);
@@ -312,7 +323,7 @@ mod tests {
 
     #[test]
     fn frames_that_wait_for_a_channel_that_the_client_lost_make_no_events() {
-        let mut events = events(Style::ServerSent, true);
+        let mut events = events(ENVELOPED);
         let on_a =
             serde_json::json!({"action": 15, "channel": "a", "channelSerial": "a1", "messages": [{"name": "kept"}]});
         let came = serde_json::json!({"action": 14, "channel": "b", "presence": [{"clientId": "x", "action": 2}]});

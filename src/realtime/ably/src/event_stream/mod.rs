@@ -20,7 +20,7 @@ use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 pub use self::{
-    events::{AllowedEvents, Events, Style},
+    events::{AllowedEvents, EventForm, Events, Style},
     position::Position,
 };
 use crate::{
@@ -38,10 +38,7 @@ pub struct Subscription {
     /// The `rewind` of channels whose names have none.
     pub rewind: Option<String>,
     pub last_event: Option<Position>,
-    pub style: Style,
-    pub enveloped: bool,
-    /// Whether keepalives are sent as events.
-    pub heartbeats: bool,
+    pub form: EventForm,
 }
 
 pub struct EventStream {
@@ -70,7 +67,7 @@ impl EventStream {
         let keepalive = client.hub.services.config.max_idle_interval / 2;
         let mut stream = Self {
             client,
-            events: Events::new(asked.style, asked.enveloped, asked.heartbeats),
+            events: Events::new(asked.form),
             opening: None,
             taken: Vec::new(),
             keepalive: Box::pin(sleep(keepalive)),

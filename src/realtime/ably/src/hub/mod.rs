@@ -21,7 +21,7 @@ use self::restored::RestoredPresence;
 use crate::{
     application::{Application, ChannelBinding},
     auth::{ApiKey, nonces::Nonces, revocation::Revocations},
-    channel::{Channel, RepeatDetection},
+    channel::{Channel, Persistence, RepeatDetection},
     config::Config,
     connection::ConnectionState,
     limits::{Account, Accounts, Memory},
@@ -90,20 +90,16 @@ pub struct Hub {
 impl Hub {
     /// The app of the node. Its rows survive a restart.
     pub fn main(app: &str, keys: Vec<ApiKey>, rules: AppRules, services: Arc<Services>) -> Self {
-        Self::new(app, keys, rules, services, true)
+        Self { is_main: true, ..Self::test(app, keys, rules, services) }
     }
 
     /// A test app, which lives in memory.
     pub fn test(app: &str, keys: Vec<ApiKey>, rules: AppRules, services: Arc<Services>) -> Self {
-        Self::new(app, keys, rules, services, false)
-    }
-
-    fn new(app: &str, keys: Vec<ApiKey>, rules: AppRules, services: Arc<Services>, is_main: bool) -> Self {
         let accounts = Accounts::new(&services.config.limits, services.config.history);
         Self {
             app: app.into(),
             services,
-            is_main,
+            is_main: false,
             rules,
             nonces: Nonces::default(),
             stats: Stats::default(),
@@ -144,11 +140,11 @@ impl Hub {
 
     fn open_channel(&self, name: Arc<str>) -> Channel {
         let now = self.services.now();
-        let persisted = self.is_persisted(&name);
+        let persistence = self.persistence_of(&name);
         let binding = self.binding_of(&name);
         let window = millis(self.services.config.continuity);
         let limit = self.services.log_limits();
-        let stored = match persisted && self.is_main {
+        let stored = match persistence == Persistence::Persisted && self.is_main {
             true => self.services.rows.load_log(&self.app, &name, now.as_millis() - window, &limit).unwrap_or_else(
                 |error| {
                     tracing::error!(%error, "a channel's log could not be read; it starts empty");
@@ -158,7 +154,7 @@ impl Hub {
             false => None,
         };
         let members = self.restored.take_members(&name);
-        Channel::new(name, binding, persisted, stored.unwrap_or_else(|| Log::new(&limit)), members, now)
+        Channel::new(name, binding, persistence, stored.unwrap_or_else(|| Log::new(&limit)), members, now)
     }
 
     fn binding_of(&self, name: &str) -> ChannelBinding {
@@ -166,9 +162,10 @@ impl Hub {
     }
 
     /// Whether the channel's namespace is persisted.
-    pub fn is_persisted(&self, name: &str) -> bool {
+    pub fn persistence_of(&self, name: &str) -> Persistence {
         let namespace = name.split(':').next().unwrap_or(name);
-        self.rules.persisted.iter().any(|persisted| persisted == namespace)
+        let is_persisted = self.rules.persisted.iter().any(|persisted| persisted == namespace);
+        if is_persisted { Persistence::Persisted } else { Persistence::NotPersisted }
     }
 
     /// Refuses messages that only the application may publish on a channel with a stream: reserved names, and ids of
@@ -268,7 +265,7 @@ impl Hub {
 
     /// Whether the entries of the channel are stored.
     pub fn stores(&self, channel: &Channel) -> bool {
-        channel.persisted && self.is_main
+        (channel.persistence == Persistence::Persisted) && self.is_main
     }
 
     fn keep(&self, channel: &Channel, entry: &Arc<Entry>, log: &Log) {
@@ -286,7 +283,11 @@ impl Hub {
         let channels: Vec<Arc<Channel>> = self.channels.iter().map(|channel| channel.value().clone()).collect();
         for channel in channels {
             // Test apps have no store. Their persisted channels stay in memory.
-            let window = if channel.persisted && !self.is_main { config.history } else { config.continuity };
+            let window = if (channel.persistence == Persistence::Persisted) && !self.is_main {
+                config.history
+            } else {
+                config.continuity
+            };
             channel.prune(now, window);
         }
         self.accounts.prune();

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::Hub;
 use crate::{
-    channel::{Channel, RepeatDetection},
+    channel::{Channel, Persistence, RepeatDetection},
     connection::ConnectionState,
     log::Log,
     presence::Members,
@@ -92,7 +92,7 @@ impl Hub {
         };
         let (mut members, mut absent) = (self.restored.members.lock(), self.restored.absent.lock());
         for (channel, member) in rows {
-            if !self.is_persisted(&channel) {
+            if self.persistence_of(&channel) == Persistence::NotPersisted {
                 self.services.rows.forget_member(&self.app, &channel, &member);
                 continue;
             }
@@ -114,13 +114,20 @@ impl Hub {
 
     /// Restores a channel that was handed over. Called before the first connection.
     pub fn take_over(&self, name: Arc<str>, log: Log, members: Vec<PresenceMessage>) {
-        if self.is_persisted(&name) || self.channels.contains_key(&name) {
+        if self.persistence_of(&name) == Persistence::Persisted || self.channels.contains_key(&name) {
             return;
         }
         let mut absent = self.restored.absent.lock();
         members.iter().for_each(|member| absent.add(&member.connection_id, &name));
         let members = members.into_iter().collect();
-        let channel = Channel::new(name.clone(), self.binding_of(&name), false, log, members, self.services.now());
+        let channel = Channel::new(
+            name.clone(),
+            self.binding_of(&name),
+            Persistence::NotPersisted,
+            log,
+            members,
+            self.services.now(),
+        );
         self.channels.insert(name, Arc::new(channel));
     }
 

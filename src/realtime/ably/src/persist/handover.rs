@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::{
         application::ChannelBinding,
-        channel::RepeatDetection,
+        channel::{Persistence, RepeatDetection},
         presence::Members,
         protocol::{Data, Message, data::Payload},
     };
@@ -126,7 +126,7 @@ mod tests {
         let channel = Channel::new(
             "c".into(),
             ChannelBinding::default(),
-            false,
+            Persistence::NotPersisted,
             Log::new(&LogLimits::of_entries(100)),
             Members::default(),
             NOW,

@@ -11,7 +11,7 @@ use super::{
     upgrade::admit,
 };
 use crate::{
-    event_stream::{EventStream, Position, Style, Subscription},
+    event_stream::{EventForm, EventStream, Position, Style, Subscription},
     protocol::{ErrorInfo, Format},
 };
 
@@ -23,7 +23,7 @@ pub async fn open(endpoint: Shared, request: HttpRequest) -> HttpResponse {
     let outcome = match Subscription::read(&params, &request) {
         Ok(asked) => {
             let handle = Handle::of(&request).cloned();
-            let style = asked.style;
+            let style = asked.form.style;
             match admit(&endpoint, header_of(&request, "authorization"), &params, Format::Json, handle) {
                 Ok(admitted) => EventStream::open(admitted, asked).await.map(|stream| (style, stream)),
                 Err(error) => Err(error),
@@ -80,9 +80,11 @@ impl Subscription {
             last_event: last_event.map(|id| Position::parse(id, channels.len())).transpose()?,
             channels,
             rewind: find("rewind").filter(|rewind| !rewind.is_empty()).map(str::to_owned),
-            style: if wants_events { Style::ServerSent } else { Style::JsonLines },
-            enveloped: flag("enveloped", true)?,
-            heartbeats: flag("heartbeats", false)?,
+            form: EventForm {
+                style: if wants_events { Style::ServerSent } else { Style::JsonLines },
+                enveloped: flag("enveloped", true)?,
+                heartbeats: flag("heartbeats", false)?,
+            },
         })
     }
 }
