@@ -22,8 +22,8 @@ pub struct Breaker {
 pub struct BreakerReport {
     pub name: &'static str,
     pub is_open: bool,
-    /// How long nothing passes from now on.
-    pub opens_in: Option<Duration>,
+    /// The time until a trial may begin. `None`: a trial may begin now, or all requests are allowed.
+    pub next_trial_in: Option<Duration>,
     /// Failed trials since it opened.
     pub failed_trials: u32,
     /// Why it opened.
@@ -47,14 +47,14 @@ enum BreakerState {
     },
 }
 
-/// Which requests may pass.
+/// Which requests are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
+pub enum Allowance {
     All,
     /// One request, to see whether the service works again.
     Trial,
     /// No request for this long.
-    NobodyFor(Duration),
+    NoneFor(Duration),
 }
 
 /// If a trial does not report its outcome within this time, another trial may begin.
@@ -79,12 +79,12 @@ impl Breaker {
             BreakerState::Closed { .. } => (false, 0),
             BreakerState::Open { level, .. } | BreakerState::Trial { level, .. } => (true, level),
         };
-        let opens_in = match state.look(now) {
-            Pass::NobodyFor(wait) => Some(wait),
-            Pass::All | Pass::Trial => None,
+        let next_trial_in = match state.allowance(now) {
+            Allowance::NoneFor(wait) => Some(wait),
+            Allowance::All | Allowance::Trial => None,
         };
         let cause = self.cause.lock().clone().filter(|_| is_open);
-        BreakerReport { name: self.name, is_open, opens_in, failed_trials, cause }
+        BreakerReport { name: self.name, is_open, next_trial_in, failed_trials, cause }
     }
 
     /// Closes it, because an operator has repaired the cause.
@@ -94,19 +94,21 @@ impl Breaker {
         self.show(*state);
     }
 
-    /// Which requests may pass. Does not begin a trial.
-    pub fn look(&self, now: Uptime) -> Pass {
-        self.state.lock().look(now)
+    /// Which requests are allowed. Does not begin a trial.
+    pub fn allowance(&self, now: Uptime) -> Allowance {
+        self.state.lock().allowance(now)
     }
 
-    /// Which requests may pass. If the answer is a trial, the caller has begun it.
-    pub fn pass(&self, now: Uptime) -> Pass {
+    /// Asks whether a request is allowed. If the answer is a trial, the caller has begun it.
+    pub fn admit(&self, now: Uptime) -> Allowance {
         let mut state = self.state.lock();
-        let pass = state.look(now);
-        if let (Pass::Trial, BreakerState::Open { level, .. } | BreakerState::Trial { level, .. }) = (pass, *state) {
+        let allowance = state.allowance(now);
+        if let (Allowance::Trial, BreakerState::Open { level, .. } | BreakerState::Trial { level, .. }) =
+            (allowance, *state)
+        {
             *state = BreakerState::Trial { until: now + TRIAL_LASTS, level };
         }
-        pass
+        allowance
     }
 
     pub fn succeeded(&self) {
@@ -151,13 +153,13 @@ impl Breaker {
 }
 
 impl BreakerState {
-    fn look(self, now: Uptime) -> Pass {
+    fn allowance(self, now: Uptime) -> Allowance {
         match self {
-            BreakerState::Closed { .. } => Pass::All,
+            BreakerState::Closed { .. } => Allowance::All,
             BreakerState::Open { until, .. } | BreakerState::Trial { until, .. } if now < until => {
-                Pass::NobodyFor(until.saturating_sub(now))
+                Allowance::NoneFor(until.saturating_sub(now))
             }
-            BreakerState::Open { .. } | BreakerState::Trial { .. } => Pass::Trial,
+            BreakerState::Open { .. } | BreakerState::Trial { .. } => Allowance::Trial,
         }
     }
 }
@@ -176,24 +178,28 @@ mod tests {
         breaker.succeeded();
         breaker.failed(now, none, &"a test");
         breaker.failed(now, none, &"a test");
-        assert_eq!(breaker.pass(now), Pass::All);
+        assert_eq!(breaker.admit(now), Allowance::All);
         breaker.failed(now, none, &"a test");
         let mut at = now;
         for longest in [2, 4, 8, 8] {
-            let Pass::NobodyFor(wait) = breaker.pass(at) else { panic!("open") };
+            let Allowance::NoneFor(wait) = breaker.admit(at) else { panic!("open") };
             assert!(wait <= Duration::from_secs(longest) && wait >= Duration::from_secs(longest) / 2, "{wait:?}");
             at += wait;
-            assert_eq!(breaker.pass(at), Pass::Trial);
-            assert!(matches!(breaker.pass(at), Pass::NobodyFor(_)), "one trial at a time");
+            assert_eq!(breaker.admit(at), Allowance::Trial);
+            assert!(matches!(breaker.admit(at), Allowance::NoneFor(_)), "one trial at a time");
             breaker.failed(at, none, &"a test");
         }
-        let Pass::NobodyFor(wait) = breaker.look(at) else { panic!("open") };
+        let Allowance::NoneFor(wait) = breaker.allowance(at) else { panic!("open") };
         let until = at + wait;
         breaker.succeeded();
-        assert_eq!(breaker.look(at), Pass::NobodyFor(wait), "the success of an earlier request does not close it");
-        assert_eq!(breaker.pass(until), Pass::Trial);
+        assert_eq!(
+            breaker.allowance(at),
+            Allowance::NoneFor(wait),
+            "the success of an earlier request does not close it"
+        );
+        assert_eq!(breaker.admit(until), Allowance::Trial);
         breaker.succeeded();
-        assert_eq!(breaker.pass(until), Pass::All);
+        assert_eq!(breaker.admit(until), Allowance::All);
     }
 
     #[test]
@@ -202,10 +208,10 @@ mod tests {
         assert!(!breaker.report(Duration::ZERO).is_open);
         breaker.failed(Duration::ZERO, Duration::from_secs(5), &"a test");
         let report = breaker.report(Duration::ZERO);
-        assert_eq!((report.is_open, report.opens_in), (true, Some(Duration::from_secs(5))));
+        assert_eq!((report.is_open, report.next_trial_in), (true, Some(Duration::from_secs(5))));
         assert_eq!(report.cause.as_deref(), Some("\"a test\""));
         breaker.reset();
-        assert_eq!(breaker.pass(Duration::ZERO), Pass::All);
+        assert_eq!(breaker.admit(Duration::ZERO), Allowance::All);
         assert_eq!(breaker.report(Duration::ZERO).cause, None);
     }
 
@@ -214,7 +220,7 @@ mod tests {
         let breaker = Breaker::new("test", 1, Duration::from_secs(2), Duration::from_secs(8));
         let now = Duration::ZERO;
         breaker.failed(now, Duration::from_secs(100), &"a test");
-        assert_eq!(breaker.look(now), Pass::NobodyFor(Duration::from_secs(100)));
+        assert_eq!(breaker.allowance(now), Allowance::NoneFor(Duration::from_secs(100)));
     }
 
     #[test]
@@ -223,7 +229,7 @@ mod tests {
         let now = Duration::ZERO;
         breaker.failed(now, Duration::from_secs(10), &"a test");
         let later = now + Duration::from_secs(10);
-        assert_eq!(breaker.pass(later), Pass::Trial);
-        assert_eq!(breaker.pass(later + TRIAL_LASTS), Pass::Trial);
+        assert_eq!(breaker.admit(later), Allowance::Trial);
+        assert_eq!(breaker.admit(later + TRIAL_LASTS), Allowance::Trial);
     }
 }

@@ -106,11 +106,11 @@ fn see(next: &str) -> HttpResponse {
 }
 
 #[derive(Deserialize)]
-pub struct JustKey {
+pub struct KeyForm {
     key: String,
 }
 
-pub async fn leave(request: HttpRequest, console: Data<Console>, form: Form<JustKey>) -> HttpResponse {
+pub async fn leave(request: HttpRequest, console: Data<Console>, form: Form<KeyForm>) -> HttpResponse {
     match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => {
             console.sign_ins.leave(&acting.cookie);
@@ -120,7 +120,7 @@ pub async fn leave(request: HttpRequest, console: Data<Console>, form: Form<Just
     }
 }
 
-async fn back_up(request: HttpRequest, console: Data<Console>, form: Form<JustKey>) -> HttpResponse {
+async fn back_up(request: HttpRequest, console: Data<Console>, form: Form<KeyForm>) -> HttpResponse {
     let acting = match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => acting,
         Err(refused) => return refused,
@@ -128,7 +128,7 @@ async fn back_up(request: HttpRequest, console: Data<Console>, form: Form<JustKe
     let outcome = match console.node.backups.as_ref().map(|backups| (backups, backups.begin_own())) {
         Some((backups, Ok(Some(number)))) => {
             let by = acting.operator.name.clone();
-            actix_web::rt::spawn(note_the_end(console.clone(), backups.clone(), number, by));
+            actix_web::rt::spawn(record_end(console.clone(), backups.clone(), number, by));
             Ok("begun; how it goes stands below".to_owned())
         }
         Some((_, Err(error))) => Err(format!("not begun: {error}")),
@@ -140,7 +140,7 @@ async fn back_up(request: HttpRequest, console: Data<Console>, form: Form<JustKe
 const THE_NODE: &str = "The node";
 
 /// Records the end of a backup that was begun here.
-async fn note_the_end(console: Data<Console>, backups: Arc<BackupService>, number: u64, by: String) {
+async fn record_end(console: Data<Console>, backups: Arc<BackupService>, number: u64, by: String) {
     let ended = loop {
         match backups.ended(number) {
             Some(ended) => break ended,
@@ -157,12 +157,12 @@ async fn note_the_end(console: Data<Console>, backups: Arc<BackupService>, numbe
 }
 
 #[derive(Deserialize)]
-struct OfSession {
+struct SessionForm {
     key: String,
     session: String,
 }
 
-async fn release(request: HttpRequest, console: Data<Console>, form: Form<OfSession>) -> HttpResponse {
+async fn release(request: HttpRequest, console: Data<Console>, form: Form<SessionForm>) -> HttpResponse {
     let acting = match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => acting,
         Err(refused) => return refused,
@@ -181,7 +181,7 @@ async fn release(request: HttpRequest, console: Data<Console>, form: Form<OfSess
 }
 
 #[derive(Deserialize)]
-struct OfUser {
+struct UserForm {
     key: String,
     user: String,
     /// The text that confirms an erasure.
@@ -192,7 +192,7 @@ struct OfUser {
     sure: String,
 }
 
-impl OfUser {
+impl UserForm {
     #[expect(clippy::result_large_err, reason = "a refusal is an answer of its own, and rare")]
     fn read(
         &self,
@@ -206,7 +206,7 @@ impl OfUser {
     }
 }
 
-async fn test_push(request: HttpRequest, console: Data<Console>, form: Form<OfUser>) -> HttpResponse {
+async fn test_push(request: HttpRequest, console: Data<Console>, form: Form<UserForm>) -> HttpResponse {
     let (acting, user, next) = match form.read(&request, &console) {
         Ok(read) => read,
         Err(refused) => return refused,
@@ -224,7 +224,7 @@ async fn test_push(request: HttpRequest, console: Data<Console>, form: Form<OfUs
     acting.done(&console, "test push", user.as_str(), outcome, &next).await
 }
 
-async fn sign_out(request: HttpRequest, console: Data<Console>, form: Form<OfUser>) -> HttpResponse {
+async fn sign_out(request: HttpRequest, console: Data<Console>, form: Form<UserForm>) -> HttpResponse {
     let (acting, user, next) = match form.read(&request, &console) {
         Ok(read) => read,
         Err(refused) => return refused,
@@ -246,7 +246,7 @@ fn signed_out(outcome: &Result<RealtimeTokens, SignOutError>) -> Result<String, 
     }
 }
 
-async fn erase(request: HttpRequest, console: Data<Console>, form: Form<OfUser>) -> HttpResponse {
+async fn erase(request: HttpRequest, console: Data<Console>, form: Form<UserForm>) -> HttpResponse {
     let (acting, user, next) = match form.read(&request, &console) {
         Ok(read) => read,
         Err(refused) => return refused,
@@ -262,12 +262,12 @@ async fn erase(request: HttpRequest, console: Data<Console>, form: Form<OfUser>)
 }
 
 #[derive(Deserialize)]
-struct OfBreaker {
+struct BreakerForm {
     key: String,
     breaker: String,
 }
 
-async fn reset_breaker(request: HttpRequest, console: Data<Console>, form: Form<OfBreaker>) -> HttpResponse {
+async fn reset_breaker(request: HttpRequest, console: Data<Console>, form: Form<BreakerForm>) -> HttpResponse {
     let acting = match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => acting,
         Err(refused) => return refused,
@@ -288,14 +288,14 @@ async fn reset_breaker(request: HttpRequest, console: Data<Console>, form: Form<
 }
 
 #[derive(Deserialize)]
-struct ToPublish {
+struct PublishForm {
     key: String,
     #[serde(flatten)]
     message: TestMessage,
 }
 
 /// Shows the error together with the form as it was filled in.
-async fn publish(request: HttpRequest, console: Data<Console>, form: Form<ToPublish>) -> HttpResponse {
+async fn publish(request: HttpRequest, console: Data<Console>, form: Form<PublishForm>) -> HttpResponse {
     let acting = match ConfirmedAction::of(&request, &console, &form.key) {
         Ok(acting) => acting,
         Err(refused) => return refused,
@@ -317,7 +317,7 @@ async fn publish(request: HttpRequest, console: Data<Console>, form: Form<ToPubl
     }
 }
 
-const OF_THE_API: &str = "This is a token for the API, not for realtime. A client with it gets one for realtime by \
+const NOT_FOR_REALTIME: &str = "This is a token for the API, not for realtime. A client with it gets one for realtime by \
     GET /api/v1/auth/ably-token.";
 
 #[derive(Deserialize)]
@@ -336,7 +336,7 @@ async fn rights(request: HttpRequest, console: Data<Console>, form: Form<PastedT
     let token = form.token.trim();
     let rights = match embedded.endpoint.rights_of(token) {
         Ok(rights) => Ok(rights),
-        Err(_) if console.node.auth.verify(token).await.is_ok() => Err(OF_THE_API.to_owned()),
+        Err(_) if console.node.auth.verify(token).await.is_ok() => Err(NOT_FOR_REALTIME.to_owned()),
         Err(error) => Err(format!("Not valid: {}", error.message)),
     };
     let page = pages::realtime::with_rights(&acting.operator, &rights);

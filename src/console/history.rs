@@ -12,6 +12,7 @@ const KEPT: usize = 360;
 /// The numbers of one moment. A rate counts from the previous moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
+    /// Sessions in memory.
     pub awake: f64,
     /// Successful commands per second.
     pub commands: f64,
@@ -21,7 +22,7 @@ pub struct Point {
     pub waiting: f64,
     pub connections: f64,
     pub realtime: f64,
-    /// A minute.
+    /// Pushes per minute.
     pub delivered: f64,
     pub not_delivered: f64,
     pub store_bytes: f64,

@@ -37,7 +37,7 @@ const ENTER: u64 = 2;
 const LEAVE: u64 = 3;
 
 /// An event on the session's channel.
-pub struct Heard {
+pub struct HeardEvent {
     pub name: String,
     pub data: Value,
     pub at: Instant,
@@ -54,7 +54,7 @@ pub struct Connection {
     user: &'static str,
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     next_serial: u64,
-    heard: VecDeque<Heard>,
+    heard: VecDeque<HeardEvent>,
     moved: VecDeque<PresenceMove>,
     last_seq: u64,
 }
@@ -111,7 +111,7 @@ impl Connection {
     }
 
     /// The next event of the partner or of the coordinator. Own events are dropped.
-    pub async fn next_event(&mut self, within: Duration) -> Result<Option<Heard>, Error> {
+    pub async fn next_event(&mut self, within: Duration) -> Result<Option<HeardEvent>, Error> {
         let deadline = Instant::now() + within;
         while self.heard.is_empty() {
             if self.take_frame(deadline).await?.is_none() {
@@ -164,7 +164,7 @@ impl Connection {
             let frame: Value = serde_json::from_str(&text).map_err(|error| failed(self.who, error))?;
             match frame["action"].as_u64() {
                 Some(action::MESSAGE) => self.keep_messages(&frame)?,
-                Some(action::PRESENCE) => self.keep_moves(&frame),
+                Some(action::PRESENCE) => self.keep_presence(&frame),
                 Some(action::ERROR | action::NACK) => {
                     return Err(failed(self.who, format_args!("refused: {}", frame["error"])));
                 }
@@ -184,13 +184,13 @@ impl Connection {
             self.last_seq = seq;
             if data["excludeUserId"] != self.user {
                 let name = message["name"].as_str().unwrap_or_default().to_owned();
-                self.heard.push_back(Heard { name, data, at: Instant::now() });
+                self.heard.push_back(HeardEvent { name, data, at: Instant::now() });
             }
         }
         Ok(())
     }
 
-    fn keep_moves(&mut self, frame: &Value) {
+    fn keep_presence(&mut self, frame: &Value) {
         for member in frame["presence"].as_array().into_iter().flatten() {
             let user = member["clientId"].as_str().unwrap_or_default().to_owned();
             self.moved.push_back(PresenceMove { user, here: member["action"] != LEAVE });

@@ -1,4 +1,5 @@
-//! Which fields of a request body must be given together. Schemas derived from types cannot express it.
+//! Completes the schemas of request bodies: which fields must be given together. Schemas derived from types cannot
+//! express this.
 
 use utoipa::openapi::{
     ObjectBuilder, RefOr, Schema,
@@ -80,7 +81,7 @@ fn combination(fields: Combination) -> Schema {
 }
 
 /// Adds to the schemas which of their fields must be given together.
-pub(super) fn refine(schemas: &mut Schemas) {
+pub(super) fn add_combinations(schemas: &mut Schemas) {
     for (name, schema) in schemas {
         let Some((_, combinations)) = COMBINATIONS.iter().find(|(of, _)| of == name) else { continue };
         let RefOr::T(Schema::Object(object)) = schema else { continue };
@@ -94,8 +95,8 @@ pub(super) fn refine(schemas: &mut Schemas) {
     }
 }
 
-/// An empty body counts as `{}`: it may be left out where that is right.
-pub(super) fn say_whether_needed(operation: &mut Operation, schemas: &Schemas) {
+/// Describes whether a body is required. An empty body counts as `{}`, so it may be left out where `{}` is accepted.
+pub(super) fn describe_required(operation: &mut Operation, schemas: &Schemas) {
     let Some(RefOr::T(body)) = &mut operation.request_body else { return };
     let reference = body.content.values().find_map(|content| match content {
         RefOr::T(content) => match &content.schema {

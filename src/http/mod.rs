@@ -4,11 +4,12 @@
 //! One table of routes ([`routes`]) is the source of the mounted routes and of the OpenAPI description. So neither can
 //! have a route that the other lacks.
 
-mod bodies;
 mod body;
 mod body_problem;
+mod body_schemas;
 mod call;
 mod config;
+mod described_errors;
 mod docs;
 mod envelope;
 mod error;
@@ -24,7 +25,6 @@ mod paging;
 mod rate_limits;
 mod readiness;
 mod realtime_access;
-mod refusals;
 mod resources;
 mod routes;
 mod service;

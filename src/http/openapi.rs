@@ -17,10 +17,10 @@ use utoipa::{
 };
 
 use super::{
-    bodies,
+    body_schemas,
+    described_errors::{self, REFUSALS},
     error::Failure,
     examples,
-    refusals::{self, REFUSALS},
     routes::{self, Handler, Schemas},
 };
 
@@ -58,9 +58,9 @@ pub fn description() -> OpenApi {
     schemas.push((Failure::name().into(), Failure::schema()));
     Failure::schemas(&mut schemas);
 
-    bodies::refine(&mut schemas);
+    body_schemas::add_combinations(&mut schemas);
     for operation in paths.paths.values_mut().flat_map(operations) {
-        bodies::say_whether_needed(operation, &schemas);
+        body_schemas::describe_required(operation, &schemas);
     }
 
     let mut components = Components::new();
@@ -173,7 +173,7 @@ fn complete(
             ("500" | "503", _) => is_api,
             _ => false,
         };
-        let all: Vec<Code> = refusals::codes(status).collect();
+        let all: Vec<Code> = described_errors::codes(status).collect();
         let given: Vec<Code> = all.iter().copied().filter(gives).collect();
         let codes = match (given.is_empty(), responses.contains_key(status)) {
             (true, false) => continue,
@@ -185,7 +185,7 @@ fn complete(
             1 => name.to_owned(),
             _ => codes.iter().fold(name.to_owned(), |name, code| format!("{name}.{}", code.as_str())),
         };
-        refused.entry(name.clone()).or_insert_with(|| RefOr::T(refusals::response(status, text, codes)));
+        refused.entry(name.clone()).or_insert_with(|| RefOr::T(described_errors::response(status, text, codes)));
         responses.insert(status.into(), RefOr::Ref(Ref::from_response_name(name)));
     }
     each_answer(&mut operation, &mut |content| {

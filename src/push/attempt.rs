@@ -15,7 +15,7 @@ use tandem_actors::{
 use tracing::{Span, field::Empty};
 
 use super::{
-    breakers::Scope,
+    breakers::CredentialScope,
     candidate::{Candidate, Origin},
     decide::NO_DEVICE,
     message::{self, Occasion, PushMessage},
@@ -37,7 +37,7 @@ pub(super) struct StartedMessage {
     pub delivery: Delivery,
     pub device: Device,
     pub message: PushMessage,
-    pub scope: Scope,
+    pub scope: CredentialScope,
     /// The span of the attempt, in the trace of the request that made the event.
     pub span: Span,
 }

@@ -20,7 +20,7 @@ use super::{
     outcome::{self, Cause, ExpoCode, Outcome},
     sender::Sender,
 };
-use crate::breaker::Pass;
+use crate::breaker::Allowance;
 
 /// Whether a batch waits for an open circuit breaker.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Sender {
 
     fn is_shut(&self) -> bool {
         let now = self.alarm.uptime();
-        matches!(self.breakers.look(now), Pass::NobodyFor(_)) || self.limiter.paused(now).is_some()
+        matches!(self.breakers.allowance(now), Allowance::NoneFor(_)) || self.limiter.paused(now).is_some()
     }
 
     /// One part for each project that the service named, and remembers the projects. If that leaves the group whole,

@@ -7,17 +7,17 @@ use dashmap::DashMap;
 use tandem_actors::ports::Uptime;
 
 use super::reach::Platform;
-use crate::breaker::{Breaker, Pass};
+use crate::breaker::{Allowance, Breaker};
 
 /// The credentials that Expo uses for a device: each project has one set for each platform.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Scope {
+pub struct CredentialScope {
     /// Absent until Expo names it. A node mostly serves one project.
     pub project: Option<Arc<str>>,
     pub platform: Option<Platform>,
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for CredentialScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let platform = match self.platform {
             Some(Platform::Ios) => "iOS",
@@ -34,7 +34,7 @@ pub struct Breakers {
     pub service: Arc<Breaker>,
     /// Whether it lets this node in.
     pub access: Arc<Breaker>,
-    projects: DashMap<Scope, Arc<Breaker>>,
+    projects: DashMap<CredentialScope, Arc<Breaker>>,
 }
 
 impl Default for Breakers {
@@ -49,7 +49,7 @@ impl Default for Breakers {
 }
 
 impl Breakers {
-    pub fn project(&self, scope: &Scope) -> Arc<Breaker> {
+    pub fn project(&self, scope: &CredentialScope) -> Arc<Breaker> {
         let new = || Breaker::new("project", 3, Duration::from_secs(30), Duration::from_secs(30 * 60)).into();
         self.projects.entry(scope.clone()).or_insert_with(new).clone()
     }
@@ -62,18 +62,18 @@ impl Breakers {
     }
 
     /// What the two breakers of the whole node allow together.
-    pub fn look(&self, now: Uptime) -> Pass {
-        match (self.service.look(now), self.access.look(now)) {
-            (Pass::NobodyFor(one), Pass::NobodyFor(other)) => Pass::NobodyFor(one.max(other)),
-            (shut @ Pass::NobodyFor(_), _) | (_, shut @ Pass::NobodyFor(_)) => shut,
-            (Pass::All, Pass::All) => Pass::All,
-            _ => Pass::Trial,
+    pub fn allowance(&self, now: Uptime) -> Allowance {
+        match (self.service.allowance(now), self.access.allowance(now)) {
+            (Allowance::NoneFor(one), Allowance::NoneFor(other)) => Allowance::NoneFor(one.max(other)),
+            (shut @ Allowance::NoneFor(_), _) | (_, shut @ Allowance::NoneFor(_)) => shut,
+            (Allowance::All, Allowance::All) => Allowance::All,
+            _ => Allowance::Trial,
         }
     }
 
     /// Begins a trial of both.
     pub fn begin_trial(&self, now: Uptime) {
-        self.service.pass(now);
-        self.access.pass(now);
+        self.service.admit(now);
+        self.access.admit(now);
     }
 }

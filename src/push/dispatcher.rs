@@ -18,7 +18,7 @@ use super::{
     rows::{self, Address, Delivery},
     sender::Sender,
 };
-use crate::breaker::Pass;
+use crate::breaker::Allowance;
 
 /// Recipients that one request may have.
 const BATCH: usize = 100;
@@ -68,10 +68,10 @@ impl Sender {
         if let Some(wait) = self.limiter.paused(uptime) {
             return Mode::Wait { until: now + wait.max(TICK) };
         }
-        match self.breakers.look(uptime) {
-            Pass::All => Mode::Batches,
-            Pass::Trial => Mode::Trial,
-            Pass::NobodyFor(wait) => Mode::Wait { until: now + wait.max(TICK) },
+        match self.breakers.allowance(uptime) {
+            Allowance::All => Mode::Batches,
+            Allowance::Trial => Mode::Trial,
+            Allowance::NoneFor(wait) => Mode::Wait { until: now + wait.max(TICK) },
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{
     alarm::Alarm,
-    breakers::{Breakers, Scope},
+    breakers::{Breakers, CredentialScope},
     candidate::{Candidate, Origin},
     config::PushSettings,
     devices::Devices,
@@ -25,7 +25,7 @@ use super::{
     texts::Texts,
     tokens::DeviceId,
 };
-use crate::breaker::Pass;
+use crate::breaker::Allowance;
 
 /// Devices whose throttling is remembered. One that is forgotten is throttled by the service again.
 pub(super) const THROTTLED: usize = 10_000;
@@ -120,8 +120,8 @@ impl Sender {
         }
     }
 
-    pub fn scope(&self, device: &Device) -> Scope {
-        Scope { project: self.projects.get(&device.id()), platform: device.platform }
+    pub fn scope(&self, device: &Device) -> CredentialScope {
+        CredentialScope { project: self.projects.get(&device.id()), platform: device.platform }
     }
 
     pub fn throttle(&self, device: &DeviceId, wait: Duration) {
@@ -133,9 +133,9 @@ impl Sender {
         let uptime = self.alarm.uptime();
         let throttled = self.throttled.get(&device.id()).map(|until| until.saturating_sub(uptime));
         let throttled = throttled.filter(|wait| !wait.is_zero()).map(|wait| now + wait);
-        throttled.or_else(|| match self.breakers.project(&self.scope(device)).pass(uptime) {
-            Pass::NobodyFor(wait) => Some(now + wait),
-            Pass::All | Pass::Trial => None,
+        throttled.or_else(|| match self.breakers.project(&self.scope(device)).admit(uptime) {
+            Allowance::NoneFor(wait) => Some(now + wait),
+            Allowance::All | Allowance::Trial => None,
         })
     }
 }

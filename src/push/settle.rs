@@ -5,7 +5,7 @@ use std::time::Duration;
 use tandem_actors::{domain::time::Timestamp, ports::Change, records};
 
 use super::{
-    breakers::Scope,
+    breakers::CredentialScope,
     outcome::{self, Fault, Final, Next, Outcome, OutcomeAction, RetryPace},
     rows::{self, Delivery, DeliveryState, ReceiptDue},
     sender::Sender,
@@ -44,7 +44,7 @@ impl Sender {
         &self,
         mut delivery: Delivery,
         outcome: Outcome,
-        scope: Option<&Scope>,
+        scope: Option<&CredentialScope>,
         at_least: Duration,
         now: Timestamp,
     ) -> (OutcomeAction, Vec<Change>) {

@@ -12,7 +12,7 @@ use super::{
     reach::Device,
     tokens::PushToken,
 };
-use crate::breaker::Pass;
+use crate::breaker::Allowance;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -51,7 +51,7 @@ impl Pusher {
     }
 
     async fn test_one(&self, device: &Device) -> Outcome {
-        if matches!(self.sender.breakers.look(self.sender.alarm.uptime()), Pass::NobodyFor(_)) {
+        if matches!(self.sender.breakers.allowance(self.sender.alarm.uptime()), Allowance::NoneFor(_)) {
             return Outcome::NotSent { why: Cause::HeldBack };
         }
         let config = &self.sender.config;

@@ -19,7 +19,7 @@ use crate::{
 
 const TICK: Duration = Duration::from_secs(1);
 /// The pause between two batches while more timers are due.
-const TURN: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(20);
 /// The largest number of sent timers that are not done yet.
 const AT_ONCE: usize = PAGE;
 /// A timer that was sent to its session is sent again after this long, if its row is still there.
@@ -28,9 +28,9 @@ const SEND_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// When each timer was sent.
 type SentTimers = HashMap<(SessionId, Timer, Timestamp), Instant>;
 
-/// What is left after a batch.
+/// Whether timers that are due are left after a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum DueTimers {
     /// More may be due.
     More,
     Done,
@@ -52,7 +52,7 @@ impl Coordinator {
                 woken += 1;
             }
             if page.len() == PAGE {
-                sleep(TURN).await;
+                sleep(PAUSE).await;
             }
         }
         Ok(woken)
@@ -62,17 +62,17 @@ impl Coordinator {
     pub(super) async fn run_timers(&self) {
         let mut sent = SentTimers::new();
         loop {
-            let turn = self.send_due_timers(&mut sent).unwrap_or_else(|error| {
+            let rest = self.send_due_timers(&mut sent).unwrap_or_else(|error| {
                 tracing::error!(%error, "timers cannot be read");
-                Turn::Done
+                DueTimers::Done
             });
-            sleep(if turn == Turn::More { TURN } else { TICK }).await;
+            sleep(if rest == DueTimers::More { PAUSE } else { TICK }).await;
         }
     }
 
     /// Sends due timers to their sessions. A timer has a row until it is done. It is sent once, and again after
     /// [`SEND_AGAIN_AFTER`].
-    fn send_due_timers(&self, sent: &mut SentTimers) -> Result<Turn, StoreError> {
+    fn send_due_timers(&self, sent: &mut SentTimers) -> Result<DueTimers, StoreError> {
         sent.retain(|_, at| at.elapsed() < SEND_AGAIN_AFTER);
         // A timer may end a session permanently, so it uses the settled time: a jump of the clock ends no session at
         // once.
@@ -82,7 +82,7 @@ impl Coordinator {
             for (key, _) in &page? {
                 let Some((at, session, number)) = keys::parse_due(key) else { continue };
                 if at > now {
-                    return Ok(Turn::Done);
+                    return Ok(DueTimers::Done);
                 }
                 let Some(timer) = Timer::from_number(number) else { continue };
                 let due = (session, timer, at);
@@ -94,10 +94,10 @@ impl Coordinator {
                 sent.entry(due).or_insert_with(Instant::now);
                 under_way += 1;
                 if under_way == AT_ONCE {
-                    return Ok(Turn::More);
+                    return Ok(DueTimers::More);
                 }
             }
         }
-        Ok(Turn::Done)
+        Ok(DueTimers::Done)
     }
 }

@@ -89,7 +89,7 @@ fn breakers(operator: &Operator, all: &[(String, BreakerReport)]) -> Markup {
                             td {
                                 @if report.is_open {
                                     (mark("bad", "open")) " " (trouble(report.name, name))
-                                    @match report.opens_in {
+                                    @match report.next_trial_in {
                                         Some(wait) => { ", tries again in " (words::rounded(wait)) }
                                         None => ", tries again at the next push",
                                     }

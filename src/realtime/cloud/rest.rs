@@ -13,7 +13,7 @@ use tandem_actors::{
 
 use super::{CloudError, CloudSettings, DEFAULT_REST_URL};
 use crate::{
-    breaker::{Breaker, Pass},
+    breaker::{Allowance, Breaker},
     realtime::ApiKey,
     retry_after,
 };
@@ -86,7 +86,7 @@ impl Rest {
         let mut host = self.first_host();
         loop {
             let now = self.clock.uptime();
-            if let Pass::NobodyFor(wait) = self.breaker.pass(now) {
+            if let Allowance::NoneFor(wait) = self.breaker.admit(now) {
                 let reason = "too many failures in a row".into();
                 return Err(RealtimeError::Unavailable { reason, retry_after: Some(wait) });
             }

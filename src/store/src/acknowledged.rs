@@ -17,12 +17,12 @@ pub(super) const FILE: &str = "acknowledged";
 const LENGTH: usize = 21;
 
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct LastAcknowledged {
     path: PathBuf,
     file: File,
 }
 
-impl Head {
+impl LastAcknowledged {
     /// Opens the file in a store's directory, or makes it.
     pub fn open(directory: &Path) -> io::Result<Self> {
         let path = directory.join(FILE);
@@ -30,7 +30,7 @@ impl Head {
         Ok(Self { path, file })
     }
 
-    /// As [`Head::open`]. A store without the file works, but a loss would not be noticed.
+    /// As [`LastAcknowledged::open`]. A store without the file works, but a loss would not be noticed.
     pub fn open_or_warn(directory: &Path) -> Option<Self> {
         let opened = Self::open(directory).inspect_err(|error| {
             tracing::warn!(%error, store = %directory.display(), "the number of the last acknowledged group cannot be stored, so a loss of groups would not be noticed");
@@ -65,14 +65,14 @@ mod tests {
     #[test]
     fn the_last_number_is_read_and_anything_else_is_none() {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut head = Head::open(directory.path()).expect("a file");
-        assert_eq!(head.read().expect("read"), 0);
-        head.record(u64::MAX).expect("written");
-        head.record(7).expect("written");
-        assert_eq!(Head::open(directory.path()).expect("a file").read().expect("read"), 7);
+        let mut file = LastAcknowledged::open(directory.path()).expect("a file");
+        assert_eq!(file.read().expect("read"), 0);
+        file.record(u64::MAX).expect("written");
+        file.record(7).expect("written");
+        assert_eq!(LastAcknowledged::open(directory.path()).expect("a file").read().expect("read"), 7);
         for broken in [&b"7 groups"[..], b"\xff\xff", b""] {
             std::fs::write(directory.path().join(FILE), broken).expect("a file");
-            assert_eq!(Head::open(directory.path()).expect("a file").read().expect("read"), 0);
+            assert_eq!(LastAcknowledged::open(directory.path()).expect("a file").read().expect("read"), 0);
         }
     }
 }

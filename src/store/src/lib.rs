@@ -6,6 +6,7 @@
 //!   have dropped the pages.
 //! - [`open()`] creates or opens the directory. Its error is one line.
 
+mod acknowledged;
 mod address;
 mod aead;
 mod backup;
@@ -24,7 +25,6 @@ mod fence;
 mod files;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz_tests;
-mod head;
 mod identity;
 mod journaled;
 mod keyring;

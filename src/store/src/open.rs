@@ -10,10 +10,11 @@ use tandem_actors::{
 };
 
 use super::{
-    Backups, Engine, Location, Options, StoreOpenError, backup, digests,
+    Backups, Engine, Location, Options, StoreOpenError,
+    acknowledged::LastAcknowledged,
+    backup, digests,
     directory::Directory,
     engine::{database_file, exists, unusable},
-    head::Head,
     journaled::{RecoveredStore, open_journal},
     new_store::{begin_digests, create, journal_path, make_journal_directory},
     open_engine::OpenEngine,
@@ -42,7 +43,7 @@ pub fn open_with_backups(location: &Location, options: &Options) -> Result<(Arc<
         })?;
         directory.copy_ended();
     }
-    let mut head = Head::open_or_warn(directory.root());
+    let mut acknowledged = LastAcknowledged::open_or_warn(directory.root());
     let room = Room::new(directory.root(), options.min_free);
     let mut loading = digests::load(&location.path);
     let mut rows = open_rows(location, directory, options)?;
@@ -53,9 +54,9 @@ pub fn open_with_backups(location: &Location, options: &Options) -> Result<(Arc<
     }
     encrypt(location, &mut rows)?;
     let opening = open_journal_of(location, rows, loading, options)?;
-    check_nothing_lost(location, &opening, head.as_mut())?;
+    check_nothing_lost(location, &opening, acknowledged.as_mut())?;
     opening.keep_beyond(backup::kept_beyond(&location.path));
-    let store = opening.start(room, head, options).map_err(|error| unusable(location, error.text()))?;
+    let store = opening.start(room, acknowledged, options).map_err(|error| unusable(location, error.text()))?;
     let store = Arc::new(store);
     Ok((store.clone(), Backups::new(store, location, options)))
 }
@@ -109,11 +110,11 @@ pub(super) fn is_without_journal(location: &Location, rows: &dyn Rows) -> Result
 fn check_nothing_lost(
     location: &Location,
     opening: &RecoveredStore,
-    head: Option<&mut Head>,
+    acknowledged: Option<&mut LastAcknowledged>,
 ) -> Result<(), StoreOpenError> {
-    let Some(head) = head else { return Ok(()) };
-    let acknowledged = head.read().map_err(|error| StoreOpenError::of(head.path(), "read", error))?;
-    match acknowledged.checked_sub(opening.last()) {
+    let Some(acknowledged) = acknowledged else { return Ok(()) };
+    let last = acknowledged.read().map_err(|error| StoreOpenError::of(acknowledged.path(), "read", error))?;
+    match last.checked_sub(opening.last()) {
         None | Some(0) => Ok(()),
         Some(missing) => Err(StoreOpenError::RolledBack { path: location.path.clone(), missing }),
     }

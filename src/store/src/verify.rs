@@ -10,9 +10,9 @@ use tandem_wal::{BadPlace, Report, WalError, log_id, verify as verify_journal};
 
 use super::{
     Location, Options, StoreOpenError,
+    acknowledged::LastAcknowledged,
     digests::{DigestReader, load},
     directory::Directory,
-    head::Head,
     journaled::sessions_in,
     names::record,
     new_store::journal_path,
@@ -198,7 +198,7 @@ fn look_at_journal(
         found.bad.push(format!("{}: group {needed} is needed, and the oldest one is {first}", path.display()));
     }
     let last = last.unwrap_or(0).max(found.checkpoint);
-    let acknowledged = Head::open(&location.path).and_then(|mut head| head.read()).unwrap_or(0);
+    let acknowledged = LastAcknowledged::open(&location.path).and_then(|mut file| file.read()).unwrap_or(0);
     if acknowledged > last {
         let place = found.journal.torn.as_ref();
         let (path, offset): (PathBuf, u64) = place.cloned().unwrap_or((path, 0));

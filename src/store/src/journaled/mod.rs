@@ -48,10 +48,10 @@ use self::{
 };
 use super::{
     JournalOptions,
+    acknowledged::LastAcknowledged,
     cipher::AROUND_GROUP,
     digests::CheckedRows,
     fence::{Fences, head_of},
-    head::Head,
     recent::{Origin, Recent},
     room::Room,
     rows::{Bounds, Rows, check_key},
@@ -87,7 +87,7 @@ struct Writer {
     log: u64,
     coding: RowCoding,
     /// The last group that was acknowledged, for the next start.
-    head: Option<Head>,
+    acknowledged: Option<LastAcknowledged>,
     /// Changes of the start that wait because the disk was full.
     first: Vec<Change>,
     segment: Option<u64>,
@@ -177,10 +177,10 @@ impl JournaledStore {
             self.erased_upto.store(number, Ordering::Release);
         }
         self.recent.take(number, bytes, first.iter().chain(written().flat_map(|commit| &commit.changes)));
-        if let Some(head) = &writer.head
-            && let Err(error) = head.record(number)
+        if let Some(acknowledged) = &writer.acknowledged
+            && let Err(error) = acknowledged.record(number)
         {
-            tracing::warn!(%error, file = %head.path().display(), "the number of the last acknowledged group cannot be stored, so a loss of groups would not be noticed");
+            tracing::warn!(%error, file = %acknowledged.path().display(), "the number of the last acknowledged group cannot be stored, so a loss of groups would not be noticed");
         }
         let amount = self.recent.amount();
         let JournalOptions { checkpoint_bytes, .. } = self.indexer.options;

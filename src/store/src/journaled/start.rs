@@ -22,10 +22,10 @@ use super::{
 };
 use crate::{
     Location, Options, StoreOpenError,
+    acknowledged::LastAcknowledged,
     cipher::AROUND_GROUP,
     digests::{CheckedRows, Digests, LoadError, LoadedDigests},
     fence::Fences,
-    head::Head,
     open_engine::OpenEngine,
     own_rows::{checkpoint_key, log_key, own_number},
     recent::{Origin, Recent},
@@ -134,8 +134,13 @@ impl RecoveredStore {
 
     /// Starts the store. Takes a node epoch that was never used before, durably. On a full disk the epoch is written
     /// with the first group.
-    pub fn start(self, room: Room, head: Option<Head>, options: &Options) -> Result<JournaledStore, StoreError> {
-        let store = self.start_driven_by(Driver::Thread, room, head, options)?;
+    pub fn start(
+        self,
+        room: Room,
+        acknowledged: Option<LastAcknowledged>,
+        options: &Options,
+    ) -> Result<JournaledStore, StoreError> {
+        let store = self.start_driven_by(Driver::Thread, room, acknowledged, options)?;
         let thread = store.indexer.start().map_err(StoreError::caused_by)?;
         *store.thread.lock() = Some(thread);
         Ok(store)
@@ -145,14 +150,15 @@ impl RecoveredStore {
         self,
         driver: Driver,
         room: Room,
-        head: Option<Head>,
+        acknowledged: Option<LastAcknowledged>,
         options: &Options,
     ) -> Result<JournaledStore, StoreError> {
         let Self { rows, recent, wal, log, checkpoint } = self;
         let rows = Arc::new(rows);
         let indexer =
             Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint, wal.last(), driver);
-        let writer = Writer { wal, log, coding: rows.engine.row_coding(), head, first: Vec::new(), segment: None };
+        let writer =
+            Writer { wal, log, coding: rows.engine.row_coding(), acknowledged, first: Vec::new(), segment: None };
         let mut store = JournaledStore {
             rows,
             recent,

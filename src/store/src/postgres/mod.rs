@@ -45,10 +45,10 @@ pub use self::{
 };
 use self::{group::Group, reads::Reads, writer::Writer};
 use crate::{
+    acknowledged::LastAcknowledged,
     address::Address,
     error::PostgresError,
     fence::{Fences, head_of},
-    head::Head,
     row_check::RowCheck,
     rows::{Bounds, Rows, check_key},
 };
@@ -65,7 +65,7 @@ pub(super) struct PostgresStore {
     failed: OnceLock<StoreError>,
     writer: Mutex<Writer>,
     /// The last group that was acknowledged, for the next start.
-    acknowledged: Option<Head>,
+    acknowledged: Option<LastAcknowledged>,
     closing: Arc<AtomicBool>,
     _here: here::Here,
 }

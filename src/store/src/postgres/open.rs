@@ -22,9 +22,9 @@ use super::{
 };
 use crate::{
     Options, StoreOpenError,
+    acknowledged::{self, LastAcknowledged},
     directory::Directory,
     fence::Fences,
-    head::{self, Head},
     row_check::RowCheck,
 };
 
@@ -46,7 +46,7 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
     }
     let here = Here::lock(here)?;
     let known = here.cluster()?.filter(|_| !options.start_afresh);
-    let mut acknowledged = Head::open_or_warn(here.path());
+    let mut acknowledged = LastAcknowledged::open_or_warn(here.path());
     let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
     let no_thread = |error| StoreOpenError::of(here.path(), "start a thread", error);
     let bridge = Arc::new(Bridge::start().map_err(no_thread)?);
@@ -57,7 +57,7 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
         access: access.clone(),
         known,
         acknowledged: match &mut acknowledged {
-            Some(head) => head.read().map_err(|error| StoreOpenError::of(head.path(), "read", error))?,
+            Some(file) => file.read().map_err(|error| StoreOpenError::of(file.path(), "read", error))?,
             None => 0,
         },
         here: here.path().to_owned(),
@@ -69,7 +69,7 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
     let (writer, cluster, Held { epoch, last }) = begun.ok_or_else(|| PostgresError::silent(address))??;
     let noted = match &acknowledged {
         // The stored number belongs to another database, or there is none.
-        Some(head) => head.record(last.cast_unsigned()).and_then(|()| here.note(&cluster)),
+        Some(file) => file.record(last.cast_unsigned()).and_then(|()| here.note(&cluster)),
         None => here.note(&cluster),
     };
     if let Err(error) = noted {
@@ -128,7 +128,7 @@ impl KnownDatabase {
         let last = owner::last_group(&client).await.map_err(failed(&address, "say how far it goes"))?;
         let is_known = self.known.as_ref() == Some(&cluster);
         if let Some(missing @ 1..) = self.acknowledged.checked_sub(last.cast_unsigned()).filter(|_| is_known) {
-            return Err(PostgresError::RolledBack { address, missing, path: self.here.join(head::FILE) });
+            return Err(PostgresError::RolledBack { address, missing, path: self.here.join(acknowledged::FILE) });
         }
         let held = owner::claim(&self.access, &client, &self.node).await?;
         let link = (client, connection.abort_handle());

@@ -27,9 +27,9 @@ use self::{
 };
 use super::{
     Location, Options, StoreOpenError,
+    acknowledged::LastAcknowledged,
     digests::{Digest, LoadedDigests, has_no_digest, load, loaded},
     directory::Directory,
-    head::Head,
     journaled::commits_in,
     names::record,
     new_store::{create, journal_path},
@@ -194,7 +194,7 @@ impl Source {
     fn note(&self, location: &Location, report: &Report, after: u64, given_up: &mut Vec<String>) {
         given_up.extend(report.bad.iter().filter(|bad| bad.is_beyond(after)).map(describe_damage));
         let last = report.last.unwrap_or(0).max(self.checkpoint);
-        let acknowledged = Head::open(&location.path).and_then(|mut head| head.read()).unwrap_or(0);
+        let acknowledged = LastAcknowledged::open(&location.path).and_then(|mut file| file.read()).unwrap_or(0);
         if acknowledged > last {
             given_up.push(format!("groups {} to {acknowledged} of the journal: they are not there", last + 1));
         }

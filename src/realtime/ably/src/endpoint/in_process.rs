@@ -1,4 +1,4 @@
-//! What the application does within the process: it publishes, reads presence sets, and ends rights.
+//! The calls of the application, which runs in the same process: it publishes, reads presence sets, and ends rights.
 
 use std::sync::Arc;
 
@@ -64,11 +64,11 @@ impl Endpoint {
             channel.forget_entries();
         }
         // Messages that are being written can be found only after they are stored.
-        told(|tell| self.services.rows.settled(tell)).await?;
+        outcome_of(|tell| self.services.rows.settled(tell)).await?;
         for channel in channels {
             let read = |_| ErrorInfo::unavailable("the history could not be deleted");
             let mut outcome = Ok(());
-            told(|tell| outcome = self.services.rows.delete_entries(&self.main.app, channel, tell)).await?;
+            outcome_of(|tell| outcome = self.services.rows.delete_entries(&self.main.app, channel, tell)).await?;
             outcome.map_err(read)?;
         }
         Ok(())
@@ -91,7 +91,7 @@ impl Endpoint {
 }
 
 /// Runs `begin`, and waits for the outcome that it reports.
-async fn told(begin: impl FnOnce(Box<dyn FnOnce(Result<(), ErrorInfo>) + Send>)) -> Result<(), ErrorInfo> {
+async fn outcome_of(begin: impl FnOnce(Box<dyn FnOnce(Result<(), ErrorInfo>) + Send>)) -> Result<(), ErrorInfo> {
     let (tell, told) = tokio::sync::oneshot::channel();
     begin(Box::new(move |result| drop(tell.send(result))));
     // After an error of the store there is no report. The caller has that error.

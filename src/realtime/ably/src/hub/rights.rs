@@ -1,7 +1,6 @@
 //! The rights of a client on a channel *now*. A token lists rights from the time of its issue. The application knows
 //! what has changed since, and [`Rights`] is its answer.
 //!
-//!
 //! The application is asked for tokens with a client id. Keys, and tokens without a client id, belong to the
 //! operator: their rights never change.
 
@@ -15,6 +14,8 @@ use crate::{
 };
 
 impl Hub {
+    /// Checks an operation on a channel.
+    ///
     /// # Errors
     /// 40160 if the operation is not allowed on the channel, 50000 if the store cannot be read.
     pub fn permit(&self, grant: &Grant, channel: &str, operation: Operation) -> Result<(), ErrorInfo> {
