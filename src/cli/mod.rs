@@ -131,7 +131,7 @@ enum Command {
     /// Operate on one session of the running node
     #[command(subcommand)]
     Session(SessionCommand),
-    /// Operate on stores, while no node uses them
+    /// Operate on stores; all but `rekey` while no node uses them
     #[command(subcommand)]
     Store(StoreCommand),
     /// Run a stand-in for Expo's push service
@@ -200,12 +200,13 @@ enum StoreCommand {
         #[arg(long, value_name = "STORE")]
         store: Option<String>,
     },
-    /// Give an encrypted store another key; its rows follow while the node runs
+    /// Give an encrypted store another key, also while the node runs, which encrypts everything again
     Rekey {
         /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
         #[arg(long, value_name = "STORE")]
         store: Option<String>,
-        /// The file of the new key: 64 hexadecimal digits, as `openssl rand -hex 32` writes them
+        /// The file of the new key, which a running node must be able to read: 64 hexadecimal digits, as
+        /// `openssl rand -hex 32` writes them
         #[arg(long, value_name = "FILE")]
         new_key_file: PathBuf,
     },

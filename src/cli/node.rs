@@ -32,9 +32,14 @@ fn refused(error: StartError) -> Failure {
     if is_of_the_settings { Failure { code: 2, ..failure } } else { failure }
 }
 
+/// The name of the user who runs this.
+pub fn this_user() -> String {
+    let known = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    known.unwrap_or_else(|| "operator".to_owned())
+}
+
 pub fn console(settings: &Settings, name: Option<String>, at: Option<&str>) -> CommandResult {
-    let from_environment = || ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    let name = name.or_else(from_environment).unwrap_or_else(|| "operator".to_owned());
+    let name = name.unwrap_or_else(this_user);
     block_on(async { Ok(print(operator::console_link(&settings.data, &name, at).await?)?) })
 }
 

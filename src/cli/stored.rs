@@ -1,4 +1,5 @@
-//! `tandem store verify`, `tandem store repair` and `tandem store dump`, on the store of a stopped node.
+//! `tandem store verify`, `repair`, `rekey` and `dump`, on the store of a stopped node. `rekey` also works on that of a
+//! running node.
 
 use std::{
     io::{self, BufWriter, IsTerminal, Write},
@@ -7,10 +8,11 @@ use std::{
 
 use indicatif::ProgressBar;
 
-use super::{CommandResult, Failure, output::print, progress};
+use super::{CommandResult, Failure, node::this_user, output::print, progress};
 use crate::{
     config::Settings,
-    store::{self, Place, RepairReport, VerifyReport},
+    operator::{self, OperatorError},
+    store::{self, Place, RepairReport, StoreOpenError, VerifyReport},
 };
 
 /// Names what is damaged. Ends with 1 if anything is.
@@ -55,14 +57,36 @@ pub fn repair(settings: &Settings, place: Option<Place>) -> CommandResult {
     Ok(print(if given_up.is_empty() { "nothing was given up" } else { "everything else is as it was" })?)
 }
 
-/// Encrypts the keys of a store with another operator's key.
+/// Encrypts the keys of a store with another operator's key. A running node does it itself.
 pub fn rekey(settings: &Settings, place: Option<Place>, new: &Path) -> CommandResult {
-    let place = place.unwrap_or_else(|| settings.store_place());
-    place.rekey(&settings.store_options(), new)?;
+    let own = settings.store_place();
+    let place = place.unwrap_or_else(|| own.clone());
+    let new = std::path::absolute(new)?;
+    let then = match place.rekey(&settings.store_options(), &new) {
+        Ok(()) => "the node then encrypts everything again",
+        Err(locked @ StoreOpenError::Locked { .. }) if place == own => {
+            actix_web::rt::System::new().block_on(rekey_of_node(settings, &new, locked))?;
+            "the node encrypts everything again now"
+        }
+        Err(error) => return Err(error.into()),
+    };
     let new = new.display();
     Ok(print(format_args!(
-        "{place}: its key is now the one in {new}; set store.encryption_key_file to it; the running node encrypts the rows with it"
+        "{place}: its key is now the one in {new}: store.encryption_key_file must name this file before the next start; {then}"
     ))?)
+}
+
+async fn rekey_of_node(settings: &Settings, new: &Path, locked: StoreOpenError) -> CommandResult {
+    let file = new.to_str().ok_or_else(|| Failure::new("the file's name must be UTF-8"))?;
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("keyFile", file)
+        .append_pair("by", &this_user())
+        .finish();
+    match operator::call(&settings.data, reqwest::Method::POST, &format!("store/rekey?{query}")).await {
+        // Another command uses the store.
+        Err(OperatorError::NoNode { .. }) => Err(locked.into()),
+        asked => Ok(asked.map(drop)?),
+    }
 }
 
 /// A line of JSON for each row.

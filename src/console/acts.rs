@@ -14,7 +14,7 @@ use tandem_actors::domain::ids::{SessionId, UserId};
 
 use super::{
     Console,
-    changes::ConsoleChange,
+    changes::{ConsoleChange, THE_NODE},
     explained::attempted,
     layout,
     pages::{self, push::ABLY, realtime::TestMessage},
@@ -136,8 +136,6 @@ async fn back_up(request: HttpRequest, console: Data<Console>, form: Form<KeyFor
     };
     acting.done(&console, "back up", THE_NODE, outcome, "/console/backups").await
 }
-
-const THE_NODE: &str = "The node";
 
 /// Records the end of a backup that was begun here.
 async fn record_end(console: Data<Console>, backups: Arc<BackupService>, number: u64, by: String) {

@@ -1,5 +1,5 @@
-//! Changes made by the console: who changed what, and when. The log has all of them. The latest are also in the store,
-//! so that the console shows them after a restart.
+//! Changes made by the console and by commands: who changed what, and when. The log has all of them. The latest are
+//! also in the store, so that the console shows them after a restart.
 
 use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
@@ -12,6 +12,8 @@ use tandem_actors::{
     records,
 };
 use tokio::sync::Mutex;
+
+use crate::http::OperatorChange;
 
 /// Changes that are kept.
 const KEPT: usize = 500;
@@ -29,6 +31,16 @@ pub struct ConsoleChange {
     /// The outcome.
     pub outcome: String,
 }
+
+impl From<OperatorChange> for ConsoleChange {
+    fn from(change: OperatorChange) -> Self {
+        let OperatorChange { at, by, what, outcome } = change;
+        Self { at, by, what: what.into(), of: THE_NODE.to_owned(), outcome }
+    }
+}
+
+/// What a change is of that concerns nothing smaller.
+pub const THE_NODE: &str = "The node";
 
 pub struct Changes {
     journal: Journal,
@@ -50,12 +62,17 @@ impl Changes {
     pub async fn note(&self, change: ConsoleChange) {
         let ConsoleChange { by, what, of, outcome, .. } = &change;
         tracing::info!(by, %what, of, outcome, "changed by the console");
+        self.list(change).await;
+    }
+
+    /// Lists a change that the log has already.
+    pub async fn list(&self, change: ConsoleChange) {
         let mut kept = self.kept.lock().await;
         kept.truncate(KEPT - 1);
         kept.push_front(change);
         let row = ports::Change::Put(keys::console(ROW), records::encode(&*kept));
         if let Err(error) = self.journal.write(vec![row]).await {
-            tracing::warn!(%error, "a change by the console will not be shown after a restart; the log has it");
+            tracing::warn!(%error, "a change will not be shown by the console after a restart; the log has it");
         }
     }
 

@@ -58,7 +58,7 @@ pub struct Console {
     store: PathBuf,
     settings: Vec<EffectiveSetting>,
     sign_ins: SignIns,
-    changes: Changes,
+    changes: Arc<Changes>,
     history: History,
     devices: SharedReading<DevicesOverview>,
     pushes: SharedReading<PushOverview>,
@@ -80,7 +80,12 @@ impl Console {
         settings: Vec<EffectiveSetting>,
         list_fleet: Option<ListFleet>,
     ) -> Arc<Self> {
-        let changes = Changes::read(&node.store, node.journal.clone());
+        let changes = Arc::new(Changes::read(&node.store, node.journal.clone()));
+        let list = changes.clone();
+        node.operator_changes.listen(move |change| {
+            let list = list.clone();
+            actix_web::rt::spawn(async move { list.list(change.into()).await });
+        });
         Arc::new(Self {
             node,
             pusher,

@@ -21,6 +21,7 @@ mod handbook;
 mod idempotency;
 mod observe;
 mod openapi;
+mod operator_changes;
 mod paging;
 mod rate_limits;
 mod readiness;
@@ -48,6 +49,7 @@ use tandem_actors::{
 pub use self::{
     config::{AcmeSettings, CorsSettings, ServerSettings, TlsSettings},
     error::ApiError,
+    operator_changes::{OperatorChange, OperatorChanges},
     rate_limits::RateLimits,
     readiness::Readiness,
     realtime_access::RealtimeAccess,
@@ -64,6 +66,7 @@ use crate::{
     auth::{Secret, Verifier},
     backups::BackupService,
     push::Devices,
+    store::Rekeying,
     users::Users,
 };
 
@@ -85,6 +88,10 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     /// Absent if the store is not one on the disk.
     pub backups: Option<Arc<BackupService>>,
+    /// Absent if the store is not one on the disk.
+    pub rekeying: Option<Rekeying>,
+    /// Where changes by commands are listed.
+    pub operator_changes: OperatorChanges,
     pub journal: Journal,
     pub clock: Arc<dyn Clock>,
     pub limits: RateLimits,

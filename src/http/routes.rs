@@ -157,7 +157,7 @@ pub fn api() -> Vec<Route> {
         push: register, remove, preferences, change_preferences, test;
         realtime: ably_token, sign_out, config;
         webhooks: ably;
-        operator: why, quarantined, release, back_up, backup;
+        operator: why, quarantined, release, back_up, backup, rekey;
         service: invitation, offer_feel_heard, empathy_draft, needs, strategy, answer_sub_chat;
         documentation: openapi;
     }

@@ -87,6 +87,7 @@ impl Application {
             stopping: stopping.clone(),
             member: fleet.as_ref().map(|node| node.member.clone()),
             metrics,
+            rekeying: backups.as_ref().map(Backups::rekeying),
             backups: backups.map(|backups| backup_service(&settings, backups)),
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;

@@ -25,10 +25,10 @@ use crate::{
     config::Settings,
     connections::listen::Service,
     console::{self, Console},
-    http::{self, AppState, Readiness, RealtimeAccess, front::Front},
+    http::{self, AppState, OperatorChanges, Readiness, RealtimeAccess, front::Front},
     limits::NodeLimits,
     realtime::Provider,
-    store::Member,
+    store::{Member, Rekeying},
     telemetry,
     tls::ServerCertificate,
     users::Users,
@@ -42,6 +42,7 @@ pub(super) struct Shared {
     pub stopping: Arc<AtomicBool>,
     pub metrics: PrometheusHandle,
     pub backups: Option<Arc<BackupService>>,
+    pub rekeying: Option<Rekeying>,
     pub member: Option<Arc<Member>>,
 }
 
@@ -81,6 +82,8 @@ pub(super) fn state(
         config: settings.server.clone(),
         store,
         backups: shared.backups,
+        rekeying: shared.rekeying,
+        operator_changes: OperatorChanges::default(),
         journal,
         clock,
     }))

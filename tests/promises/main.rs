@@ -49,6 +49,7 @@ mod provider;
 mod push;
 mod quarantine;
 mod realtime;
+mod rekey;
 mod renewal;
 mod replays;
 mod retention;

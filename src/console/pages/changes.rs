@@ -1,4 +1,4 @@
-//! The changes made by the console.
+//! The changes made by the console and by commands.
 
 use maud::html;
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{Data, Query},
+    web::{self, Data, Query},
 };
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
@@ -26,9 +26,14 @@ use crate::{
         call::{bearer, path},
         envelope::{Success, success_of},
         error::ApiError,
+        operator_changes::OperatorChange,
     },
     push::{self, ExplainedPush},
+    store::StoreOpenError,
 };
+
+/// Characters of the name of who asks.
+const LONGEST_NAME: usize = 60;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -194,6 +199,76 @@ pub async fn back_up(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 pub async fn backup(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let state = operator_only(&request)?;
     Ok(success_of(backups(&state)?.status()))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase")]
+pub struct RekeyQuery {
+    /// The file of the new key, an absolute path on the node's machine. The node must be able to read it.
+    #[param(value_type = String)]
+    key_file: PathBuf,
+    /// Who asks, for the log and the list of changes; `operator` if absent.
+    by: Option<String>,
+}
+
+/// A change of the store's key.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RekeyOutcome {
+    /// The file that `store.encryption_key_file` must name before the next start.
+    #[schema(value_type = String)]
+    key_file: PathBuf,
+    /// When the store had its new key.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+}
+
+/// Give the encrypted store another key
+///
+/// The key is in force when this answers. Everything is encrypted again in the background; until then the metric
+/// `tandem_store_encryption_pending` is 1.
+#[utoipa::path(
+    post, path = "/operator/store/rekey", tag = "operator", security(("operator" = [])), params(RekeyQuery),
+    responses((status = 200, body = Success<RekeyOutcome>))
+)]
+pub async fn rekey(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let state = operator_only(&request)?;
+    let read = Query::<RekeyQuery>::from_query(request.query_string());
+    let RekeyQuery { key_file, by } =
+        read.map_err(|_| ApiError::invalid("the query string must hold `keyFile`, a file"))?.into_inner();
+    if !key_file.is_absolute() {
+        return Err(Rejection::invalid("keyFile", "a relative path", "an absolute path on the node's machine").into());
+    }
+    let by = by.map_or_else(|| "operator".to_owned(), |by| by.chars().take(LONGEST_NAME).collect());
+    let rekeying = state.rekeying.clone().ok_or_else(ApiError::no_such_route)?;
+    let file = key_file.clone();
+    let rekeyed = web::block(move || rekeying.rekey(&file)).await.map_err(|_| ApiError::internal())?;
+    if let Err(error) = rekeyed {
+        tracing::warn!(by, %error, "the store keeps its key");
+        return Err(not_rekeyed(&error));
+    }
+    let at = state.clock.now();
+    tracing::info!(
+        by,
+        file = %key_file.display(),
+        "the store has another key, and everything is encrypted again; store.encryption_key_file must name this file before \
+         the next start"
+    );
+    let outcome = format!("the key is the one in {}", key_file.display());
+    state.operator_changes.tell(OperatorChange { at, by, what: "change the store's key", outcome });
+    Ok(success_of(RekeyOutcome { key_file, at }))
+}
+
+fn not_rekeyed(error: &StoreOpenError) -> ApiError {
+    let code = match error {
+        StoreOpenError::Key { .. } => Code::ValidationError,
+        StoreOpenError::KeySame { .. } | StoreOpenError::NotEncrypted { .. } | StoreOpenError::KeysUsedUp { .. } => {
+            Code::Conflict
+        }
+        _ => Code::ServiceUnavailable,
+    };
+    ApiError::new(code, error.to_string())
 }
 
 fn backups(state: &AppState) -> Result<&Arc<BackupService>, ApiError> {

@@ -113,6 +113,8 @@ impl Server {
             config: settings.server,
             store,
             backups: None,
+            rekeying: None,
+            operator_changes: OperatorChanges::default(),
             journal,
             clock,
         });

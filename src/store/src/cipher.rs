@@ -79,6 +79,12 @@ impl Cipher {
         Self { digest: hmac::Key::new(hmac::HMAC_SHA256, &keys.digest), data: RwLock::new(data) }
     }
 
+    /// Uses these keys from now on. They must be stored durably, and hold all data keys that were in use before.
+    pub fn take(&self, keys: &DataKeys) {
+        let data = keys.data.iter().map(|(number, key)| (*number, aead_key(key))).collect();
+        *self.data.write() = data;
+    }
+
     /// The value as it is stored.
     pub fn encrypt(&self, key: &Key, value: &[u8]) -> Bytes {
         let data = self.data.read();

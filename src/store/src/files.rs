@@ -56,13 +56,33 @@ pub(crate) fn place_file(
     path: &Path,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<u64> {
+    let length = write_unfinished(disk, path, fill)?;
+    fs::rename(unfinished(path), path)?;
+    Ok(length)
+}
+
+/// Writes the file beside its place, durably.
+fn write_unfinished(disk: &dyn Disk, path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<u64> {
     let temporary = unfinished(path);
     let mut file = create_file(&temporary)?;
     fill(&mut file)?;
     disk.sync_path(&temporary)?;
-    let length = file.metadata()?.len();
-    fs::rename(&temporary, path)?;
-    Ok(length)
+    Ok(file.metadata()?.len())
+}
+
+/// Writes files of one directory durably, all with the same content. If there is no room for one of them, none has
+/// changed.
+pub(crate) fn replace_files_on(disk: &dyn Disk, directory: &Path, names: &[&str], content: &[u8]) -> io::Result<()> {
+    let paths: Vec<_> = names.iter().map(|name| directory.join(name)).collect();
+    for path in &paths {
+        if let Err(error) = write_unfinished(disk, path, |file| file.write_all(content)) {
+            // Removed because there is no room. Those that stay are written over the next time.
+            let _removed = paths.iter().map(|path| fs::remove_file(unfinished(path))).collect::<Vec<_>>();
+            return Err(error);
+        }
+    }
+    paths.iter().try_for_each(|path| fs::rename(unfinished(path), path))?;
+    disk.sync_path(directory)
 }
 
 /// As [`place_file`], durably.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aead::{aead_key, decrypted, encrypt_from},
     disk::Disk,
-    files::replace_file_on,
+    files::{replace_file_on, replace_files_on},
 };
 
 const FILES: [&str; 2] = ["keys", "keys.copy"];
@@ -194,7 +194,23 @@ impl DataKeys {
         encrypt_from(&aead_key(&master.key), nonce, &MAGIC, &mut encrypted, 0);
         let mut bytes = [&MAGIC[..], &master.id(), &nonce, &encrypted].concat();
         bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
-        FILES.iter().try_for_each(|name| replace_file_on(disk, &directory.join(name), &bytes))
+        replace_files_on(disk, directory, &FILES, &bytes)
+    }
+
+    /// Writes the former content of the file again.
+    pub fn put_back(directory: &Path, former: &[u8], disk: &dyn Disk) -> io::Result<()> {
+        let is_there = |name: &&str| fs::read(directory.join(name)).is_ok_and(|bytes| bytes == former);
+        if FILES.iter().all(is_there) { Ok(()) } else { replace_files_on(disk, directory, &FILES, former) }
+    }
+
+    /// Whether the content of the file is encrypted with this operator's key.
+    pub fn are_under(stored: &[u8], master: &MasterKey) -> bool {
+        stored.get(MAGIC.len()..).is_some_and(|rest| rest.starts_with(&master.id()))
+    }
+
+    /// Whether a new data key would replace one that rows may still be encrypted with.
+    pub fn are_used_up(&self) -> bool {
+        self.is_mixed && self.data.len() >= usize::from(u8::MAX)
     }
 }
 

@@ -68,6 +68,7 @@ pub use self::{
     envelope::Envelope,
     error::{PostgresError, StoreOpenError},
     files::{create_directory, replace_file},
+    journaled::Rekeying,
     keyring::{MasterKey, MasterKeyError},
     open::{is_there, open, open_with_backups},
     password::Password,

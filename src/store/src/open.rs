@@ -139,7 +139,7 @@ fn encrypt(location: &Location, rows: &mut OpenEngine) -> Result<(), StoreOpenEr
     let unreadable = |error: StoreError| unusable(location, error.text());
     let is_marked = rows.get(&encrypted()).map_err(unreadable)?.is_some();
     rows.take_keys()?;
-    if rows.keys().is_some() && !is_marked {
+    if rows.is_encrypted() && !is_marked {
         let mark = seal(&Change::Put(encrypted(), Bytes::from_static(&[1])));
         rows.write(&[&mark]).map_err(unreadable)?;
         tracing::info!(store = %location.path.display(), "the store is encrypted from now on; what was there follows");

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tandem_actors::{
     keys::Key,
     ports::{Change, Direction, StoreError},
@@ -24,7 +24,7 @@ use super::{
     fence::LONGEST_WAIT,
     keyring::DataKeys,
     redb,
-    rekey::{keys_of, keys_of_plain_store, note_all_encrypted, row_coding},
+    rekey::{KeysInUse, keys_of, keys_of_plain_store, row_coding},
     room::Room,
     rows::{Bounds, Rows},
     seal::{RowCoding, encrypted},
@@ -44,7 +44,8 @@ pub(super) struct OpenEngine {
     location: Location,
     options: Options,
     written: AtomicU64,
-    keys: Option<DataKeys>,
+    /// `None` without encryption.
+    keys: Option<Mutex<KeysInUse>>,
     coding: RowCoding,
     // Dropped after the rows, so that the directory is unlocked after their files are closed. `None` for rows without a
     // directory.
@@ -72,7 +73,7 @@ impl OpenEngine {
             options: options.clone(),
             written: AtomicU64::new(0),
             coding: row_coding(keys.as_ref()),
-            keys,
+            keys: keys.map(|keys| Mutex::new(KeysInUse::new(keys, options))),
             directory: Some(directory),
         };
         let is_encrypted = matches!(opened.get(&encrypted()), Ok(Some(_)));
@@ -101,6 +102,11 @@ impl OpenEngine {
         self.location.engine
     }
 
+    /// The store's directory.
+    pub fn path(&self) -> &Path {
+        &self.location.path
+    }
+
     /// Closes the database and opens it again. Readers wait.
     pub fn reopen(&self) -> Result<(), StoreOpenError> {
         let Some(directory) = &self.directory else { return Ok(()) };
@@ -112,23 +118,48 @@ impl OpenEngine {
         Ok(())
     }
 
-    /// The store's keys. `None` without encryption.
-    pub fn keys(&self) -> Option<&DataKeys> {
-        self.keys.as_ref()
+    /// Whether it has keys.
+    pub fn is_encrypted(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Whether there may be rows or groups that are not encrypted with the last data key.
+    pub fn is_mixed(&self) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.lock().keys.is_mixed)
+    }
+
+    /// Gives the store another operator's key and a fresh data key, durably. The data key is not used before
+    /// [`Self::use_last_data_key`].
+    pub fn rekey(&self, new: &Path) -> Result<(), StoreOpenError> {
+        match (&self.keys, &self.directory) {
+            (Some(keys), Some(directory)) => keys.lock().rekey(directory.root(), new, &self.options),
+            _ => Err(StoreOpenError::NotEncrypted { path: self.location.path.clone() }),
+        }
+    }
+
+    /// Encrypts with the last data key from now on.
+    pub fn use_last_data_key(&self) {
+        if let (Some(keys), Some(cipher)) = (&self.keys, self.coding.cipher()) {
+            cipher.take(&keys.lock().keys);
+        }
     }
 
     /// Begins to encrypt, if the settings ask for it and the store is not encrypted yet.
     pub fn take_keys(&mut self) -> Result<(), StoreOpenError> {
         if let (None, Some(directory)) = (&self.keys, &self.directory) {
-            self.keys = keys_of_plain_store(directory.root(), &self.options)?;
-            self.coding = row_coding(self.keys.as_ref());
+            let keys = keys_of_plain_store(directory.root(), &self.options)?;
+            self.coding = row_coding(keys.as_ref());
+            self.keys = keys.map(|keys| Mutex::new(KeysInUse::new(keys, &self.options)));
         }
         Ok(())
     }
 
     /// Notes that everything is encrypted with the last data key.
     pub fn note_all_encrypted(&self) -> Result<(), StoreOpenError> {
-        self.directory.as_ref().map_or(Ok(()), |directory| note_all_encrypted(directory.root(), &self.options))
+        match (&self.keys, &self.directory) {
+            (Some(keys), Some(directory)) => keys.lock().note_all_encrypted(directory.root(), &self.options),
+            _ => Ok(()),
+        }
     }
 
     /// Makes an empty database beside this one, which may replace it later. `None` for rows without a directory.

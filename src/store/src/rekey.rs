@@ -1,6 +1,6 @@
 //! Loads the store's keys when a store is opened, and changes the operator's key.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{
     Location, MasterKey, Options, StoreOpenError,
@@ -12,9 +12,11 @@ use crate::{
 
 /// The operator's key, if one is set.
 pub(crate) fn master(path: &Path, options: &Options) -> Result<Option<MasterKey>, StoreOpenError> {
-    let file = options.encryption_key_file.as_deref();
-    let key = file.map(MasterKey::read).transpose();
-    key.map_err(|error| StoreOpenError::Key { path: path.to_owned(), error })
+    options.encryption_key_file.as_deref().map(|file| read(path, file)).transpose()
+}
+
+fn read(path: &Path, file: &Path) -> Result<MasterKey, StoreOpenError> {
+    MasterKey::read(file).map_err(|error| StoreOpenError::Key { path: path.to_owned(), error })
 }
 
 /// The keys of the store in this directory. `None` if it is not encrypted.
@@ -65,15 +67,65 @@ fn make_keys(path: &Path, options: &Options, keys: DataKeys) -> Result<Option<Da
     Ok(Some(keys))
 }
 
-/// Notes that everything in the store is encrypted with the last data key.
-///
-/// # Errors
-/// Also if the operator's file holds another key by now: the store's keys must not be encrypted with that one.
-pub(crate) fn note_all_encrypted(path: &Path, options: &Options) -> Result<(), StoreOpenError> {
-    let Some(master) = master(path, options)? else { return Ok(()) };
-    let mut keys = load(path, &master)?;
-    keys.is_mixed = false;
-    store(&keys, path, &master, options)
+/// The keys of an open store, and the file of the operator's key that they are encrypted with.
+#[derive(Debug)]
+pub(crate) struct KeysInUse {
+    pub keys: DataKeys,
+    file: PathBuf,
+}
+
+impl KeysInUse {
+    pub fn new(keys: DataKeys, options: &Options) -> Self {
+        Self { keys, file: options.encryption_key_file.clone().unwrap_or_default() }
+    }
+
+    /// Gives the store in this directory another operator's key, and a fresh data key. The caller then encrypts with
+    /// it. The present operator's key is not needed, and may be in no file any more.
+    ///
+    /// # Errors
+    /// Then nothing has changed.
+    pub fn rekey(&mut self, path: &Path, new: &Path, options: &Options) -> Result<(), StoreOpenError> {
+        change(&mut self.keys, path, new, options)?;
+        new.clone_into(&mut self.file);
+        Ok(())
+    }
+
+    /// Notes that everything in the store is encrypted with the last data key.
+    ///
+    /// # Errors
+    /// Also if the operator's file holds another key by now: the store's keys must not be encrypted with that one.
+    pub fn note_all_encrypted(&mut self, path: &Path, options: &Options) -> Result<(), StoreOpenError> {
+        let master = read(path, &self.file)?;
+        let mut keys = load(path, &master)?;
+        keys.is_mixed = false;
+        store(&keys, path, &master, options)?;
+        self.keys.is_mixed = false;
+        Ok(())
+    }
+}
+
+/// Encrypts the keys with another operator's key, and adds a fresh data key, durably. Whenever the process ends, one of
+/// the two operator's keys opens the store.
+fn change(keys: &mut DataKeys, path: &Path, new: &Path, options: &Options) -> Result<(), StoreOpenError> {
+    let master = read(path, new)?;
+    let former = DataKeys::stored(path).ok();
+    if former.as_ref().is_some_and(|former| DataKeys::are_under(former, &master)) {
+        return Err(StoreOpenError::KeySame { path: path.to_owned(), file: new.to_owned() });
+    }
+    if keys.are_used_up() {
+        return Err(StoreOpenError::KeysUsedUp { path: path.to_owned() });
+    }
+    let mut changed = keys.clone();
+    changed.add_data_key();
+    if let Err(error) = store(&changed, path, &master, options) {
+        // One of the two files may be written already.
+        if let Some(Err(error)) = former.map(|former| DataKeys::put_back(path, &former, &*options.disk)) {
+            tracing::error!(%error, "the store's keys may be encrypted with either of the operator's keys: keep both");
+        }
+        return Err(error);
+    }
+    *keys = changed;
+    Ok(())
 }
 
 /// How values are stored with these keys.
@@ -81,21 +133,20 @@ pub(crate) fn row_coding(keys: Option<&DataKeys>) -> RowCoding {
     keys.map_or_else(RowCoding::default, |keys| RowCoding::with(Cipher::new(keys)))
 }
 
-/// Gives the store another operator's key, and a fresh data key. The running node encrypts the rows again with the data
-/// key; until then they stay readable. Whenever the process ends, one of the two operator's keys opens the store.
+/// Gives a store that nobody has open another operator's key, and a fresh data key. The running node encrypts the rows
+/// again with the data key; until then they stay readable.
 ///
 /// # Errors
-/// If the store is in use, has no keys, or is encrypted with another key than `options` names.
+/// If the store is in use, has no keys, is encrypted with another key than `options` names, or has the new key already.
 pub fn rekey(location: &Location, options: &Options, new: &Path) -> Result<(), StoreOpenError> {
     let Location { engine, path } = location;
     if !Directory::holds_store(path) {
         return Err(StoreOpenError::Absent { path: path.clone(), engine: *engine });
     }
-    let new = MasterKey::read(new).map_err(|error| StoreOpenError::Key { path: path.clone(), error })?;
+    // Before anything else: the caller asks the node that has it open instead.
     let _locked = Directory::lock(path)?;
     let mut keys = keys_of(path, options)?.ok_or_else(|| StoreOpenError::NotEncrypted { path: path.clone() })?;
-    keys.add_data_key();
-    store(&keys, path, &new, options)
+    change(&mut keys, path, new, options)
 }
 
 #[cfg(test)]
@@ -127,10 +178,12 @@ mod tests {
         fs::write(&file, &one).expect("a file");
         keys_of_plain_store(path, &options).expect("written");
         fs::write(&file, other).expect("a file");
-        assert!(matches!(note_all_encrypted(path, &options), Err(StoreOpenError::KeyOther { .. })));
+        let mut in_use = KeysInUse::new(DataKeys::fresh(), &options);
+        let mut note = || in_use.note_all_encrypted(path, &options);
+        assert!(matches!(note(), Err(StoreOpenError::KeyOther { .. })));
         fs::write(&file, one).expect("a file");
         assert!(is_mixed().expect("the key is the one of before"));
-        note_all_encrypted(path, &options).expect("noted");
+        note().expect("noted");
         assert!(!is_mixed().expect("the same key"));
     }
 }

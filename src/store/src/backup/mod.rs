@@ -46,7 +46,7 @@ pub use self::{
     plan::{BackupListing, RestorePlan, RestorePoint, list, plan},
     restore::{RestoreProgress, RestoreReport},
 };
-use crate::{Envelope, Location, Options, StoreOpenError, journaled::JournaledStore, rows::Rows};
+use crate::{Envelope, Location, Options, Rekeying, StoreOpenError, journaled::JournaledStore, rows::Rows};
 
 /// Why a backup was not taken, or cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +153,11 @@ impl Backups {
     /// Seals files with the keys of the store, if it is encrypted.
     pub fn envelope(&self) -> Envelope {
         Envelope::of(self.store.engine().engine.row_coding())
+    }
+
+    /// Changes the operator's key of the store.
+    pub fn rekeying(&self) -> Rekeying {
+        Rekeying::of(self.store.clone())
     }
 
     /// Takes a backup into the directory `to`, and keeps the last `keep` backups there (0: all). The journal keeps the

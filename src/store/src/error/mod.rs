@@ -95,6 +95,17 @@ pub enum StoreOpenError {
     #[error("store {}: {error}", .path.display())]
     Key { path: PathBuf, error: MasterKeyError },
 
+    #[error("store {}: the key in {} is its key already: make a new one, as with `openssl rand -hex 32`",
+        .path.display(), .file.display())]
+    KeySame { path: PathBuf, file: PathBuf },
+
+    #[error(
+        "store {}: its rows may be encrypted with 255 data keys, which is the most: let the node run until it logs that everything is \
+         encrypted with its present key",
+        .path.display()
+    )]
+    KeysUsedUp { path: PathBuf },
+
     #[error("store {}: it is encrypted: set store.encryption_key_file to the file of its key", .path.display())]
     KeyMissing { path: PathBuf },
 

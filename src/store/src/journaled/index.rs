@@ -2,6 +2,8 @@
 //! number of their last group. After it the journal needs only later groups. It keeps the groups of one more
 //! checkpoint, because a damaged engine can fall back to the previous checkpoint.
 
+mod removal;
+
 use std::{
     sync::{
         Arc, OnceLock,
@@ -16,8 +18,9 @@ use tandem_actors::{
     ports::{Change, StoreError},
     records,
 };
-use tandem_wal::{Keeper, WalError};
+use tandem_wal::Keeper;
 
+pub(crate) use self::removal::NotRekeyed;
 use super::rewrite::{self, Failure, Rewriter};
 use crate::{
     JournalOptions,
@@ -30,15 +33,8 @@ use crate::{
 
 /// How long the thread waits on a full disk before it tries again.
 const AGAIN: Duration = Duration::from_secs(1);
-const NOT_ENCRYPTED: &str =
-    "not all of the store is encrypted with its present key: the rest stays in its files as it is";
 /// Bytes of a row in a batch beside its key and value.
 const AROUND: usize = 32;
-
-/// Shows operators whether anything is not yet encrypted with the present key.
-fn note_mixed(is_mixed: bool) {
-    metrics::gauge!("tandem_store_encryption_pending").set(u8::from(is_mixed));
-}
 
 pub(super) struct Indexer {
     pub rows: Arc<CheckedRows>,
@@ -52,6 +48,8 @@ pub(super) struct Indexer {
     reached: AtomicU64,
     /// Only the thread uses it, except for requests to rewrite.
     rewriter: Mutex<Rewriter>,
+    /// Held while a request to remove something is made, and while one is noted as done.
+    request: Mutex<()>,
     /// Rows or groups may be encrypted with a former key, or not at all.
     is_mixed: AtomicBool,
     /// Values that were replaced up to this group are in no file any more.
@@ -105,17 +103,7 @@ impl Indexer {
         last: u64,
         driver: Driver,
     ) -> Arc<Self> {
-        let mut rewriter = Rewriter::new(options.rewrite_from, options.rewrite_always);
-        let is_mixed = rows.engine.keys().is_some_and(|keys| keys.is_mixed);
-        note_mixed(is_mixed);
-        if is_mixed {
-            // The journal's files must be removed: a new segment would overwrite only a part of them.
-            match keeper.remove_unused() {
-                Ok(()) => rewriter.ask(0, last),
-                Err(error) => tracing::error!(%error, "{NOT_ENCRYPTED}; the next start tries again"),
-            }
-        }
-        Arc::new(Self {
+        let indexer = Self {
             rows,
             recent,
             keeper,
@@ -123,13 +111,16 @@ impl Indexer {
             failed: OnceLock::new(),
             control: Mutex::default(),
             reached: AtomicU64::new(checkpoint),
-            rewriter: Mutex::new(rewriter),
-            is_mixed: AtomicBool::new(is_mixed),
+            rewriter: Mutex::new(Rewriter::new(options.rewrite_from, options.rewrite_always)),
+            request: Mutex::new(()),
+            is_mixed: AtomicBool::new(false),
             forgotten: AtomicU64::new(0),
             driver,
             wake: Condvar::new(),
             eased: Condvar::new(),
-        })
+        };
+        indexer.encrypt_the_rest(last);
+        Arc::new(indexer)
     }
 
     /// The group of the last checkpoint.
@@ -146,28 +137,6 @@ impl Indexer {
     pub fn ask(&self) {
         self.control.lock().asked = true;
         self.wake.notify_one();
-    }
-
-    /// Removes from all files what was replaced up to the group that `begin` returns. Files with earlier groups are
-    /// removed and not used again. `begin` makes the writer leave the present segment.
-    ///
-    /// # Errors
-    /// If a file of the journal that is not needed cannot be removed.
-    pub fn forget_history(&self, begin: impl FnOnce() -> u64) -> Result<u64, WalError> {
-        self.keeper.remove_unused()?;
-        // The writer then has a segment at once.
-        self.keep_segments_ready();
-        let last = begin();
-        self.keeper.retire(last);
-        self.rewriter.lock().ask(last, last);
-        self.request_checkpoint(last);
-        self.ask();
-        Ok(last)
-    }
-
-    /// Values that were replaced up to this group are in no file any more.
-    pub fn forgotten(&self) -> u64 {
-        self.forgotten.load(Ordering::Acquire)
     }
 
     /// Asks for a checkpoint, and waits until the engine has this group. False if it takes longer than `patience`.
@@ -310,41 +279,16 @@ impl Indexer {
         if let Err(error) = self.keeper.forget(before) {
             tracing::warn!(%error, "a file of the journal that is no longer needed cannot be removed");
         }
-        let is_gone = |upto| before >= upto && !self.keeper.keeps_upto(upto);
-        let done = self.rewriter.lock().take_done(is_gone);
-        if let Some(upto) = done {
-            self.note_all_gone(upto);
-        }
         self.keep_segments_ready();
+        self.note_if_done(before);
         if phase == Phase::Running {
             self.rows.engine.shorten_next_start_if_much_was_written();
         }
     }
 
-    /// Values that were replaced up to this group are in no file any more. So every row and every group is encrypted
-    /// with the present key.
-    fn note_all_gone(&self, upto: u64) {
-        self.keeper.reuse_unused();
-        self.forgotten.store(upto, Ordering::Release);
-        if !self.is_mixed.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        match self.rows.engine.note_all_encrypted() {
-            Ok(()) => {
-                note_mixed(false);
-                tracing::info!("everything in the store is encrypted with its present key");
-            }
-            Err(error) => {
-                tracing::error!(%error, "that everything is encrypted cannot be noted; the next start tries again");
-            }
-        }
-    }
-
     fn give_up(&self, rewriter: &mut Rewriter, error: &StoreError) {
         rewriter.give_up(&self.rows, error);
-        if self.is_mixed.load(Ordering::Relaxed) {
-            tracing::error!(%error, "{NOT_ENCRYPTED} until its rows can be written anew");
-        }
+        self.warn_if_mixed(error);
     }
 
     /// A part of a rewrite of the engine's rows, if one is due.

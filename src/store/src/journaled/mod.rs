@@ -14,6 +14,7 @@ pub(crate) mod fuzz_tests;
 mod group;
 mod index;
 mod pace;
+mod rekeying;
 mod rewrite;
 mod start;
 
@@ -38,6 +39,7 @@ use tandem_wal::{Keeper, Wal, WalError};
 
 #[cfg(feature = "simulation")]
 pub(super) use self::index::Driver;
+pub use self::rekeying::Rekeying;
 pub(super) use self::{
     group::{decode_stored as decode_group, time_stored as time_of_group},
     start::{RecoveredStore, commits_in, open_journal, sessions_in},

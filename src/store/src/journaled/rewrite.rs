@@ -70,6 +70,8 @@ struct Fresh {
     live: u64,
     /// Bytes that checkpoints have changed since.
     followed: u64,
+    /// It has rows that are encrypted with a former key, so another one begins.
+    is_outdated: bool,
 }
 
 /// When to rewrite, and the rewrite under way.
@@ -110,6 +112,22 @@ impl Rewriter {
         self.removing_upto = self.removing_upto.max(Some(last));
     }
 
+    /// As [`Self::ask`], after the key of the rows has changed: also a rewrite that is under way begins again, and none
+    /// waits because an earlier one has failed.
+    pub fn ask_with_another_key(&mut self, last: u64) {
+        self.ask(last, last);
+        self.not_before = None;
+        self.has_changed = true;
+        if let Some(fresh) = &mut self.fresh {
+            fresh.is_outdated = true;
+        }
+    }
+
+    /// Whether there is a request that is not done.
+    pub fn is_asked(&self) -> bool {
+        self.removing_upto.is_some()
+    }
+
     /// The last group of a request that is done now. `is_gone`: whether the journal has removed the groups up to this
     /// one.
     pub fn take_done(&mut self, is_gone: impl FnOnce(u64) -> bool) -> Option<u64> {
@@ -136,6 +154,9 @@ impl Rewriter {
     /// # Errors
     /// Why the rewrite cannot continue.
     pub fn step(&mut self, rows: &CheckedRows, checkpoint: u64) -> Result<(), Failure> {
+        if self.fresh.as_ref().is_some_and(|fresh| fresh.is_outdated) {
+            self.drop_fresh(rows);
+        }
         let Some(fresh) = &mut self.fresh else { return self.begin_if_due(rows, checkpoint) };
         if !rows.engine.has_room_for(0) {
             return Err(StoreError::no_room().into());
@@ -191,7 +212,8 @@ impl Rewriter {
         tracing::debug!(disk, live, "the engine's rows are rewritten");
         let another = rows.engine.begin_another().map_err(StoreError::new)?;
         let started = Instant::now();
-        self.fresh = another.map(|rows| Fresh { rows, copied: None, checkpoint, started, live, followed: 0 });
+        let begun = |rows| Fresh { rows, copied: None, checkpoint, started, live, followed: 0, is_outdated: false };
+        self.fresh = another.map(begun);
         Ok(())
     }
 
@@ -260,7 +282,7 @@ fn key_of(change: &Change) -> &Key {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use rand::Rng;
     use tandem_actors::ports::Commit;
@@ -274,9 +296,9 @@ mod tests {
     };
 
     /// Some megabytes in an engine's database, because a smaller one does not predict the size of a large one.
-    fn filled(engine: Engine, path: &Path) -> CheckedRows {
+    fn filled(engine: Engine, path: &Path, encryption_key_file: Option<PathBuf>) -> CheckedRows {
         let at = Location { engine, path: path.to_owned() };
-        let options = Options { min_free: 0, ..Options::default() };
+        let options = Options { min_free: 0, encryption_key_file, ..Options::default() };
         let store = open(&at, &options).expect("a store");
         for _ in 0..ROWS {
             // Keys in random order, and values that do not compress.
@@ -295,12 +317,43 @@ mod tests {
         open_journal_of(&at, rows, loading, &options).expect("its journal").rows
     }
 
+    #[test]
+    fn a_rewrite_under_way_begins_again_when_the_key_changes() {
+        for engine in Engine::ALL {
+            let (directory, keys) =
+                (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+            let [one, other] = ["a", "b"].map(|digit| {
+                let file = keys.path().join(digit);
+                std::fs::write(&file, digit.repeat(64)).expect("a file");
+                file
+            });
+            let rows = filled(engine, directory.path(), Some(one));
+            let mut rewriter = Rewriter { requested: Some(0), ..Rewriter::new(0, false) };
+            rewriter.step(&rows, 0).expect("begun");
+            let fresh = rewriter.fresh.as_mut().expect("it is under way");
+            assert!(fresh.copy_some(&rows).expect("copied"));
+            rows.engine.rekey(&other).expect("stored");
+            rows.engine.use_last_data_key();
+            rewriter.ask_with_another_key(0);
+            while rewriter.requested.is_some() {
+                rewriter.step(&rows, 0).expect("a step");
+            }
+            let coding = rows.engine.row_coding();
+            let all = Bounds::between(&Key::from_bytes([]), None);
+            let rows = rows.engine.range(&all, Direction::Forward, usize::MAX).expect("all rows");
+            let outdated = rows.iter().filter(|(key, stored)| {
+                !key.as_bytes().starts_with(b"!") && coding.cipher().expect("a cipher").is_outdated(stored)
+            });
+            assert_eq!((outdated.count(), rows.len() > ROWS), (0, true), "{engine}");
+        }
+    }
+
     /// The next start does not know of the rewrite.
     #[test]
     fn a_database_is_not_rewritten_again_right_after_a_rewrite() {
         for engine in Engine::ALL {
             let directory = tempfile::tempdir().expect("a directory");
-            let rows = filled(engine, directory.path());
+            let rows = filled(engine, directory.path(), None);
             let mut rewriter = Rewriter { requested: Some(0), ..Rewriter::new(0, false) };
             while rewriter.requested.is_some() {
                 rewriter.step(&rows, 0).expect("a step");

@@ -26,11 +26,22 @@ struct How {
     key: Option<PathBuf>,
     /// Bytes of a row that each group has.
     filler: usize,
+    /// The child changes the key after some groups each.
+    rekeys: bool,
 }
 
 impl How {
     fn options(&self) -> Options {
         Options { encryption_key_file: self.key.clone(), ..small() }
+    }
+
+    /// Takes the key that opens the store, which may be a later one.
+    fn find_key(&mut self, at: &Location) {
+        while let (Some(key), Err(StoreOpenError::KeyOther { .. })) =
+            (&self.key, store::Place::Directory(at.clone()).inspect(&self.options()))
+        {
+            self.key = Some(next_key(key));
+        }
     }
 }
 
@@ -39,12 +50,16 @@ impl How {
 #[ignore = "the child of the tests below"]
 fn crash_child() {
     let Ok(what) = std::env::var(CHILD) else { return };
-    let [engine, path, filler, rewrites, key] = what.split('|').collect::<Vec<_>>()[..] else { panic!("five parts") };
+    let [engine, path, filler, rewrites, rekeys, key] = what.split('|').collect::<Vec<_>>()[..] else {
+        panic!("six parts")
+    };
     let engine = if engine == "sled" { Engine::Sled } else { Engine::Redb };
     say("opening");
     let mut options = if rewrites == "true" { rewriting() } else { small() };
     options.encryption_key_file = Some(PathBuf::from(key)).filter(|key| !key.as_os_str().is_empty());
-    let store = try_open_with(&location(engine, Path::new(path)), &options).expect("the store opens");
+    let at = location(engine, Path::new(path));
+    let (store, backups) = rekey::open_with_backups(&at, &options);
+    let mut key = PathBuf::from(key);
     let last = workload::latest(store.as_ref()).expect("a store without damage");
     say(format_args!("opened {last}"));
     for n in last + 1.. {
@@ -55,7 +70,24 @@ fn crash_child() {
             return say(format_args!("failed {refused} {error}"));
         }
         say(format_args!("acknowledged {n}"));
+        if rekeys == "true" && n % 10 == 0 {
+            key = next_key(&key);
+            backups.rekeying().rekey(&key).expect("another key");
+            say(format_args!("rekeyed {n}"));
+        }
     }
+}
+
+/// The file of the key after this one. The number in the name is the key.
+fn next_key(key: &Path) -> PathBuf {
+    let number: u64 = key.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    numbered_key(key.parent().unwrap(), number + 1)
+}
+
+fn numbered_key(directory: &Path, number: u64) -> PathBuf {
+    let file = directory.join(number.to_string());
+    std::fs::write(&file, format!("{number:064x}")).expect("a file");
+    file
 }
 
 fn say(what: impl std::fmt::Display) {
@@ -64,13 +96,13 @@ fn say(what: impl std::fmt::Display) {
 }
 
 fn start(shell: &str, engine: Engine, path: &Path, how: &How) -> (Child, BufReader<ChildStdout>) {
-    let How { rewrites, key, filler } = how;
+    let How { rewrites, key, filler, rekeys } = how;
     let key = key.clone().unwrap_or_default();
     let mut child = Command::new("sh")
         .args(["-c", &format!("{shell} exec \"$0\" \"$@\"")])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "crash::crash_child", "--ignored", "--nocapture"])
-        .env(CHILD, format!("{engine}|{}|{filler}|{rewrites}|{}", path.display(), key.display()))
+        .env(CHILD, format!("{engine}|{}|{filler}|{rewrites}|{rekeys}|{}", path.display(), key.display()))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -121,6 +153,7 @@ fn survives_sigkill_in(engine: Engine, path: &Path, mut how: How, mut between: i
         killed_while_starting += u32::from(!opened);
         rewritten += u32::from(was_rewritten(path, engine));
 
+        how.find_key(&location(engine, path));
         let store = try_open_with(&location(engine, path), &how.options()).expect("the store opens");
         let there = workload::latest(store.as_ref()).unwrap_or_else(|error| panic!("round {round}: {error}"));
         assert!(there >= told, "round {round}: {told} were acknowledged, {there} are there");
@@ -167,6 +200,25 @@ fn survives_sigkill_while_it_is_encrypted(engine: Engine) {
         let _refused = store.commit(&[free(vec![put("y", "a row")])]);
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The key changes again and again while the store is open.
+fn survives_sigkill_while_its_key_changes(engine: Engine) {
+    let (directory, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let how = How { key: Some(numbered_key(keys.path(), 0)), rekeys: true, ..How::default() };
+    survives_sigkill_in(engine, &directory.path().join("store"), how, |_, _| {});
+    let changes = keys.path().read_dir().unwrap().count();
+    assert!(changes > 10, "{engine}: {changes} changes");
+}
+
+#[test]
+fn sled_keeps_what_it_acknowledged_when_it_is_killed_while_its_key_changes() {
+    survives_sigkill_while_its_key_changes(Engine::Sled);
+}
+
+#[test]
+fn redb_keeps_what_it_acknowledged_when_it_is_killed_while_its_key_changes() {
+    survives_sigkill_while_its_key_changes(Engine::Redb);
 }
 
 #[test]

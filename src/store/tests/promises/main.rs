@@ -13,6 +13,7 @@ mod flips;
 mod journal;
 mod postgres;
 mod power;
+mod rekey;
 mod repair;
 mod rewrite;
 mod takeover;
