@@ -48,7 +48,7 @@ impl Readiness {
             Check::new("running", !self.stopping.load(Ordering::Acquire), "the server is stopping"),
         ];
         if let Some(member) = &self.member {
-            let problem = "the lease of the database could not be renewed in time";
+            let problem = "the lease of the database was not renewed in time";
             checks.push(Check::new("lease", member.held.holds(), problem));
         }
         checks

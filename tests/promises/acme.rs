@@ -187,7 +187,7 @@ async fn a_node_gets_its_certificate_from_an_authority_and_keeps_it() {
     drop(authority);
     let server = setup.start().await;
     assert_eq!(believed(&root, port).await, Some(certificate));
-    assert!(!server.logs().contains("no certificate from the authority"), "{}", server.logs());
+    assert!(!server.logs().contains("the authority gave no certificate"), "{}", server.logs());
 }
 
 #[tokio::test]
@@ -232,14 +232,14 @@ async fn a_certificate_that_cannot_be_written_is_used_and_not_ordered_again() {
     let Some(mut authority) = Authority::start(port).await else { return };
     authority.stop();
     let server = authority.node(port).start().await;
-    server.logged(&["no certificate from the authority"]).await;
+    server.logged(&["the authority gave no certificate"]).await;
     // No file can take this place.
     let file = folder(server.data()).join("certificate.pem");
     fs::create_dir(&file).expect("a directory");
     authority.go_on().await;
     let root = authority.root().await;
     let certificate = eventually("a certificate that is believed", || believed(&root, port)).await;
-    server.logged(&["certificate.pem", "not written"]).await;
+    server.logged(&["certificate.pem", "cannot be written"]).await;
     fs::remove_dir(&file).expect("removed");
     eventually("it is written once that is possible", || async { file.is_file().then_some(()) }).await;
     assert_eq!(count(&server, "the authority gave a certificate"), 1, "{}", server.logs());
@@ -282,7 +282,7 @@ async fn a_refusal_is_logged_with_its_reason_and_the_node_serves_on() {
     let (port, elsewhere) = (free_port(), free_port());
     let Some(authority) = Authority::start(elsewhere).await else { return };
     let server = authority.node(port).start().await;
-    let line = server.logged(&["no certificate from the authority"]).await;
+    let line = server.logged(&["the authority gave no certificate"]).await;
     assert!(line.contains(&format!("{DOMAIN}: ")) && line.contains("tls-alpn-01"), "{line}");
     // With a certificate of its own, which nobody believes.
     answer(&server, "/health").await;

@@ -13,14 +13,13 @@ use crate::{
 };
 
 /// Metrics that begin with the first fault, merged push or certificate. A node that has had none does not show them.
-const LATER: [&str; 7] = [
+const LATER: [&str; 6] = [
     "tandem_breaker_open",
     "tandem_certificate_expiry_timestamp_seconds",
     "tandem_connections_refused_total",
     "tandem_http_requests_shed_total",
     "tandem_jwks_fetches_total",
     "tandem_push_decisions_total",
-    "tandem_sessions_quarantined",
 ];
 /// Few, and each with a small set of values: a label with ids would make a series for each of them.
 const LABELS: [&str; 12] =

@@ -72,6 +72,7 @@ impl Supervisor {
         limits: SupervisionLimits,
         factory: ActorFactory,
     ) -> Self {
+        metrics::gauge!(QUARANTINED).set(0.0);
         Self(Arc::new(Shared {
             slots: Arc::default(),
             arbiters,
