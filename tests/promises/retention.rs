@@ -77,7 +77,7 @@ async fn removed(server: &Server, sessions: usize) {
         server.get("/metrics").send().await.body.lines().any(|known| known == line).then_some(())
     })
     .await;
-    assert!(server.logs().contains(REMOVED), "{}", server.logs());
+    server.logged(&[REMOVED]).await;
 }
 
 /// The rows of a stopped node that name one of these, in key or value.
