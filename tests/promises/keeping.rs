@@ -107,7 +107,7 @@ async fn a_directory_that_goes_away_under_a_running_node_ends_it() {
     fs::rename(server.data().join("store"), server.data().join("elsewhere")).expect("moved");
     let status = server.ended().await;
     assert_eq!(status.code(), Some(70), "without anybody asking");
-    assert!(server.logs().contains("was removed while it was in use"), "{}", server.logs());
+    server.logged(&["was removed while it was in use"]).await;
 }
 
 /// redb would repair a file that was not closed, at a cost that grows with it.
