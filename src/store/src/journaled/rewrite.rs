@@ -106,16 +106,16 @@ impl Rewriter {
     }
 
     /// Requests that values which the groups up to `last` have replaced are removed from all files. The rewrite begins
-    /// when the engine has all groups up to `from`.
-    pub fn ask(&mut self, from: u64, last: u64) {
-        self.requested = self.requested.max(Some(from));
+    /// when the engine has all these groups: one that begins earlier copies values that they replace.
+    pub fn ask(&mut self, last: u64) {
+        self.requested = self.requested.max(Some(last));
         self.removing_upto = self.removing_upto.max(Some(last));
     }
 
     /// As [`Self::ask`], after the key of the rows has changed: also a rewrite that is under way begins again, and none
     /// waits because an earlier one has failed.
     pub fn ask_with_another_key(&mut self, last: u64) {
-        self.ask(last, last);
+        self.ask(last);
         self.not_before = None;
         self.has_changed = true;
         if let Some(fresh) = &mut self.fresh {
@@ -315,6 +315,22 @@ mod tests {
         let loading = digests::load(path);
         let rows = open_rows(&at, Directory::lock(path).expect("locked"), &options).expect("its rows");
         open_journal_of(&at, rows, loading, &options).expect("its journal").rows
+    }
+
+    /// An earlier one would copy values that these groups replace, and their space in the new database.
+    #[test]
+    fn a_rewrite_begins_when_the_engine_has_the_groups_that_it_is_asked_for() {
+        for engine in Engine::ALL {
+            let directory = tempfile::tempdir().expect("a directory");
+            let rows = filled(engine, directory.path(), None);
+            let mut rewriter = Rewriter::new(u64::MAX, false);
+            rewriter.ask(7);
+            rewriter.step(&rows, 6).expect("a step");
+            assert!(!rewriter.is_running(), "{engine}: group 7 is not there");
+            rewriter.follow(&[]).expect("a checkpoint");
+            rewriter.step(&rows, 7).expect("a step");
+            assert!(rewriter.is_running(), "{engine}");
+        }
     }
 
     #[test]

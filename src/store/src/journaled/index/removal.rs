@@ -38,7 +38,7 @@ impl Indexer {
         self.keep_segments_ready();
         let last = begin();
         self.keeper.retire(last);
-        self.rewriter.lock().ask(last, last);
+        self.rewriter.lock().ask(last);
         self.request_checkpoint(last);
         self.ask();
         Ok(last)
@@ -57,7 +57,10 @@ impl Indexer {
         if is_mixed {
             // The journal's files must be removed: a new segment would overwrite only a part of them.
             match self.keeper.remove_unused() {
-                Ok(()) => self.rewriter.lock().ask(0, last),
+                Ok(()) => {
+                    self.rewriter.lock().ask(last);
+                    self.request_checkpoint(last);
+                }
                 Err(error) => tracing::error!(%error, "{NOT_ENCRYPTED}; the next start tries again"),
             }
         }
