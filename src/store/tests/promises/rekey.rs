@@ -17,13 +17,7 @@ use tandem_store::{Backups, Disk, RealDisk};
 use super::*;
 
 pub fn open_with_backups(at: &Location, options: &Options) -> (Arc<dyn Store>, Backups) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        match store::open_with_backups(at, options) {
-            Err(StoreOpenError::Locked { .. }) if Instant::now() < deadline => thread::yield_now(),
-            outcome => return outcome.unwrap(),
-        }
-    }
+    until_unlocked(|| store::open_with_backups(at, options)).unwrap()
 }
 
 fn with_key(key: &Path) -> Options {
