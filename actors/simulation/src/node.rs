@@ -1,5 +1,8 @@
 //! One run of the node: the whole heart on one thread, from start to end.
 
+mod checks;
+mod settings;
+
 use std::{
     collections::BTreeSet,
     fmt::Display,
@@ -10,32 +13,28 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tandem::push::{Devices, ExplainedPush, Platform, PushSettings, Pusher, Registration, explain};
+use tandem::push::{Devices, Platform, Pusher, Registration};
 use tandem_actors::{
     Arbiters, Coordinator,
-    domain::{
-        DomainSettings,
-        app::{AppMode, AppSettings},
-        ids::{Seq, SessionId, UserId},
-        routing::WhenAbsent,
-    },
+    domain::ids::{Seq, SessionId, UserId},
     failpoint,
-    journal::{self, Journal, NextGroup, Writer},
+    journal::{Journal, NextGroup, Writer},
     keys::Key,
     ports::{
         BoxFuture, Claim, Clock, Commit, Direction, OwnerEpoch, PresenceChange, PresenceSink, Push, Store, StoreError,
         Verdict,
     },
-    session::{DeliverySettings, ResidencySettings, RetentionSettings, SessionDeps},
+    session::{ResidencySettings, SessionDeps},
     stored_time,
     supervisor::SupervisionLimits,
 };
-use tandem_store::{JournalOptions, simulated::SimulatedStore};
+use tandem_store::simulated::SimulatedStore;
 use tokio::{sync::Notify, time::sleep};
 
+pub use self::settings::domain_settings;
+use self::settings::{delivery, journal_limits, journal_options, push_settings, retention};
 use crate::{
     expo::{ExpoPort, token},
-    oracle::KEPT,
     plan::{Chance, Fault},
     realtime::{RealtimeHandle, RealtimePort},
     world::{Run, World, WorldIds},
@@ -202,58 +201,6 @@ impl Node {
         Ok(Self { coordinator, journal, realtime, store, port: watched, pusher, _sink: sink })
     }
 
-    /// Compares the stored rows with the acknowledged ones.
-    pub fn check_recovered(&self, world: &World) {
-        let rows = self.port.scan(&Key::from_bytes(*b"e"), None, Direction::Forward, usize::MAX);
-        let checked = match rows {
-            Ok(rows) => world.oracle.lock().recovered(&rows, world.truth()),
-            Err(error) => Err(error.to_string()),
-        };
-        world.check(checked);
-    }
-
-    /// Pushes that were decided on and are not finished.
-    pub fn pushes_under_way(&self, world: &World) -> Vec<String> {
-        let mut open = Vec::new();
-        let decided = world.oracle.lock().decided_pushes();
-        for (id, pushes) in decided {
-            let told = id.parse().ok().and_then(|id| explain(&*self.port, &id, None).ok()).unwrap_or_default();
-            for (seq, user) in pushes {
-                let known = told.iter().find(|one| one.seq == seq && one.user.as_str() == user);
-                if !known.is_some_and(ExplainedPush::is_over) {
-                    open.push(format!("{id}:{seq} to {user}: {known:?}"));
-                }
-            }
-        }
-        open
-    }
-
-    /// Checks that each event was published whose push ended because the user was present again.
-    pub fn check_published_instead(&self, world: &World) {
-        let decided = world.oracle.lock().decided_pushes();
-        for (id, pushes) in decided {
-            let told = id.parse().ok().and_then(|id| explain(&*self.port, &id, None).ok()).unwrap_or_default();
-            for (seq, user) in pushes {
-                let known = told.iter().find(|one| one.seq == seq && one.user.as_str() == user);
-                let is_instead = known.is_some_and(|known| format!("{known:?}").contains("present again"));
-                if is_instead && !world.oracle.lock().was_published(&id, seq) {
-                    world.fail(format!("{id}: {user} gets no push of event {seq}, and it was not published instead"));
-                }
-            }
-        }
-    }
-
-    /// The sessions that have something left to deliver.
-    pub fn outboxes(&self) -> Result<Vec<String>, StoreError> {
-        let rows = self.port.scan(&Key::from_bytes(*b"o"), None, Direction::Forward, usize::MAX)?;
-        let told = |(key, row): &(Key, Bytes)| {
-            let session = String::from_utf8_lossy(&key.as_bytes()[1..]).into_owned();
-            let row = rmp_serde::from_slice::<serde_json::Value>(row).unwrap_or_default();
-            format!("{session}: {row}")
-        };
-        Ok(rows.iter().map(told).collect())
-    }
-
     /// Stops gracefully.
     pub async fn stop(&self, world: &World) {
         world.disturbed(60_000);
@@ -268,43 +215,6 @@ impl Node {
     pub fn kill(&self) {
         self.coordinator.stop();
     }
-}
-
-fn retention() -> RetentionSettings {
-    let ended = Duration::from_millis(KEPT.unsigned_abs());
-    RetentionSettings { ended: Some(ended), ..RetentionSettings::default() }
-}
-
-fn journal_options() -> JournalOptions {
-    JournalOptions {
-        segment_bytes: 32 << 10,
-        max_bytes: 1 << 20,
-        recent_bytes: 256 << 10,
-        checkpoint_bytes: 64 << 10,
-        // The simulation triggers checkpoints itself: this duration is real time.
-        checkpoint_after: Duration::from_secs(1_000_000),
-        ..JournalOptions::default()
-    }
-}
-
-fn journal_limits() -> journal::QueueLimits {
-    journal::QueueLimits { group: 16, ..journal::QueueLimits::default() }
-}
-
-pub fn domain_settings() -> DomainSettings {
-    DomainSettings {
-        nudge_min_interval: Duration::from_secs(60),
-        invitation_ttl: Duration::from_secs(600),
-        invitation_resend_interval: Duration::from_secs(60),
-        abandon_after: Duration::from_secs(7_200),
-        app: AppSettings { mode: AppMode::Off, ..AppSettings::default() },
-        ..DomainSettings::default()
-    }
-}
-
-fn push_settings() -> PushSettings {
-    let (spacing, spacing_later) = (Duration::from_secs(1), Duration::from_secs(5));
-    PushSettings { spacing, spacing_later, user_rate: 0, ..PushSettings::default() }
 }
 
 /// Registers the phones that are not registered yet. If the disk fails, the next run tries again.
@@ -332,18 +242,6 @@ async fn while_stalled<E: Display>(
         sleep(Duration::from_secs(1)).await;
     }
     Ok(())
-}
-
-fn delivery(world: &World) -> DeliverySettings {
-    DeliverySettings {
-        when_absent: WhenAbsent::Push,
-        leave_grace: Duration::from_secs(30),
-        resolve_within: Duration::from_secs(2),
-        presence_max_age: world.provider.is_cloud.then_some(Duration::from_secs(20)),
-        heartbeat_ttl: Duration::from_secs(30),
-        retry_min: Duration::from_millis(250),
-        retry_max: Duration::from_secs(5),
-    }
 }
 
 /// Makes actors panic at failpoints.
