@@ -30,7 +30,7 @@ pub enum Secrets {
 enum Whose {
     /// The node's own, in its destination.
     Node,
-    /// Of somebody who has asked for it.
+    /// One that a command has asked for, in the directory that it names.
     Caller,
 }
 

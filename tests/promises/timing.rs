@@ -91,7 +91,7 @@ async fn a_session_of_others_takes_as_long_as_one_that_does_not_exist() {
     assert!((longer - 0.5).abs() < 0.05, "{said}");
 }
 
-/// Every other one.
+/// Two halves, each with as many that came first in their round as second.
 fn halves(times: &[Duration]) -> (Vec<Duration>, Vec<Duration>) {
     let (even, odd): (Vec<_>, Vec<_>) = times.iter().enumerate().partition(|(index, _)| index % 4 < 2);
     let plain = |part: Vec<(usize, &Duration)>| part.into_iter().map(|(_, time)| *time).collect();
