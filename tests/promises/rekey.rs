@@ -219,7 +219,7 @@ async fn a_node_that_is_killed_meanwhile_opens_with_one_of_the_two_keys() {
                         tokio::task::yield_now().await;
                     }
                     if round == ROUNDS {
-                        std::future::pending().await
+                        std::future::pending::<()>().await;
                     }
                 };
                 tokio::select! {
