@@ -10,7 +10,7 @@ use crate::{
     ids::StrategyId,
     rejection::Rejection,
     rules::{Coverage, Submission},
-    stage4::{Decision, Selection},
+    stage4::Selection,
     strategy,
 };
 
@@ -23,7 +23,7 @@ const DECISION: &str = "WILLING or NOT_WILLING";
 #[cfg_attr(feature = "schema", schema(example = json!({ "decision": "WILLING", "note": "on weekdays" })))]
 pub struct SelectOneRequest {
     /// WILLING or NOT_WILLING.
-    #[cfg_attr(feature = "schema", schema(value_type = Decision))]
+    #[cfg_attr(feature = "schema", schema(value_type = crate::stage4::Decision))]
     decision: Option<String>,
     /// At most 1000 characters. Your partner sees it when both of you have shared.
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
@@ -37,7 +37,7 @@ pub(crate) struct SelectionRequest {
     #[cfg_attr(feature = "schema", schema(value_type = StrategyId))]
     proposal_id: Option<String>,
     /// WILLING or NOT_WILLING.
-    #[cfg_attr(feature = "schema", schema(value_type = Decision))]
+    #[cfg_attr(feature = "schema", schema(value_type = crate::stage4::Decision))]
     decision: Option<String>,
     /// At most 1000 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
