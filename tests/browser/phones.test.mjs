@@ -217,6 +217,36 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     seen.page.notes();
   });
 
+  it('an app that is left while it connects makes no noise and is not seen', async (test) => {
+    const seen = await open(test, { viewport: SIZES.wide });
+    const press = byClick(seen);
+    await press('Alex', 'Invite Sam');
+    await press('Sam', 'Open the link');
+    await press('Sam', 'Accept');
+    await seen.shows('Alex', 'Sam is here');
+    const leave = await seen.button('Sam', 'Leave the app').elementHandle();
+    await leave.click();
+    await seen.shows('Alex', 'Sam is away');
+    // Sam leaves in the very turn that makes the socket, so it cannot be open.
+    await seen.page.evaluate((leave) => {
+      const BrowsersOwn = WebSocket;
+      globalThis.WebSocket = class extends BrowsersOwn {
+        constructor(...args) {
+          super(...args);
+          globalThis.WebSocket = BrowsersOwn;
+          this.addEventListener('close', () => (globalThis.closedEarly = true));
+          queueMicrotask(() => leave.click());
+        }
+      };
+    }, leave);
+    await press('Sam', 'Open the app');
+    await seen.page.waitForFunction(() => globalThis.closedEarly);
+    await seen.shows('Alex', 'Sam is away');
+    await press('Sam', 'Open the app');
+    await seen.shows('Alex', 'Sam is here');
+    seen.page.notes();
+  });
+
   it('a partner who says “not quite” is asked again, for a guess and for a proposal', async (test) => {
     const seen = await open(test, { viewport: SIZES.wide });
     const { page, phone, button, shows, travels } = seen;

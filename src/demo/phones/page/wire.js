@@ -7,6 +7,12 @@ const AGAIN = 400; // ms between two attempts
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** A browser reports an error for a socket that is closed while it connects, so its end waits until it is open. */
+function closeWhenOpen(socket) {
+  if (socket?.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+  else socket?.close();
+}
+
 export class Refused extends Error {}
 
 export class Wire {
@@ -84,7 +90,7 @@ export class Wire {
   drop() {
     this.#attempt++;
     this.#source?.close();
-    this.#socket?.close();
+    closeWhenOpen(this.#socket);
     this.#source = this.#socket = undefined;
     this.members.clear();
     this.told.presence(false);
