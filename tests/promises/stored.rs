@@ -47,6 +47,36 @@ fn damage_journal(data: &Path) -> String {
     damaged.expect("the words are in it").file_name().expect("a name").to_string_lossy().into_owned()
 }
 
+/// Flips a bit in the key of each row with this key in redb's file.
+fn damage_row(data: &Path, key: &[u8]) {
+    let file = data.join("store/redb/tandem.redb");
+    let mut bytes = fs::read(&file).expect("redb's file");
+    let places: Vec<usize> = (0..bytes.len() - key.len()).filter(|at| bytes[*at..].starts_with(key)).collect();
+    assert!(!places.is_empty(), "the row is in the file");
+    places.into_iter().for_each(|place| bytes[place + key.len() - 1] ^= 1);
+    fs::write(&file, bytes).expect("written");
+}
+
+#[tokio::test]
+async fn index_rows_that_were_lost_are_there_again_after_a_repair() {
+    let server = server().set("store.engine", "redb").start().await;
+    let (joined, invited) = (Conversation::joined(&server).await, Conversation::invited(&server).await);
+    let setup = server.stop().await;
+    damage_row(setup.data(), format!("m{}\0{}", joined.ben.id, joined.session).as_bytes());
+    damage_row(setup.data(), format!("i{}", invited.invitation).as_bytes());
+    let data = setup.data().to_str().expect("a path").to_owned();
+    let repaired = run(&["store", "repair", "--data", &data], &[("TANDEM__STORE__ENGINE", "redb")]).await;
+    for lost in ["GAVE UP  a membership", "GAVE UP  the row that names an invitation's session"] {
+        assert!(repaired.stdout.contains(lost), "{repaired:?}");
+    }
+    let server = setup.start().await;
+    let (joined, invited) = (joined.back_at(&server), invited.back_at(&server));
+    let listed = joined.ben.get("/sessions").await.ok();
+    assert_eq!(listed["items"][0]["id"], joined.session.as_str(), "{listed}");
+    joined.ben.read("").await.ok();
+    invited.ben.accept(&invited.invitation).await.ok();
+}
+
 #[tokio::test]
 async fn a_damaged_journal_is_named_and_not_started_on() {
     let server = server().start().await;

@@ -1,7 +1,6 @@
-//! Builds the index rows (places in lists, unread marks, announced events) of a store that an earlier version wrote
-//! without them. This happens once, before the node serves. From then on each commit updates them.
-
-use std::collections::BTreeSet;
+//! Builds the index rows (invitations, memberships, places in lists, unread marks, announced events, timers, ends) from
+//! the sessions' logs: in a store that an earlier version wrote without them, and after a repair that has lost rows.
+//! This happens before the node serves. From then on each commit updates them.
 
 use bytes::Bytes;
 
@@ -9,7 +8,7 @@ use super::Coordinator;
 use crate::{
     domain::ids::SessionId,
     journal::CommitError,
-    ports::{Change, StoreError},
+    ports::{Change, Direction, StoreError},
     rows::{
         keys::{self, Key},
         pages::pages,
@@ -27,43 +26,64 @@ impl Coordinator {
     /// # Errors
     /// If the store fails. A session that cannot be read is skipped, and named in the log.
     pub async fn index_sessions(&self) -> Result<usize, CommitError> {
-        let marker = keys::meta("index");
+        let marker = keys::index_marker();
         if self.store().get(&marker)?.as_deref() == Some(&[VERSION]) {
             return Ok(0);
         }
         for prefix in keys::all_index_rows() {
             self.delete_all(prefix).await?;
         }
-        let sessions = self.all_sessions()?;
-        if !sessions.is_empty() {
-            tracing::info!(
-                sessions = sessions.len(),
-                "building the index of sessions, which this store does not have yet"
-            );
+        let mut sessions = 0;
+        let mut after = None;
+        while let Some(session) = self.next_with_events(&mut after)? {
+            if sessions == 0 {
+                tracing::info!("building the index of sessions, which this store does not have or has lost in part");
+            }
+            self.index_or_report(&session).await?;
+            sessions += 1;
         }
-        for session in &sessions {
-            if let Err(error) = self.index_session(session).await {
-                match error {
-                    CommitError::Store(error) => tracing::error!(%session, %error, "session cannot be indexed"),
-                    error @ (CommitError::Refused | CommitError::Fenced) => return Err(error),
+        for page in pages(self.store(), keys::all_snapshots()) {
+            for session in page?.iter().filter_map(|(key, _)| keys::session_of_snapshot(key)) {
+                if self.store().scan(&keys::events(&session), None, Direction::Forward, 1)?.is_empty() {
+                    self.index_or_report(&session).await?;
+                    sessions += 1;
                 }
             }
         }
         self.deps.journal.write(vec![Change::Put(marker, Bytes::from_static(&[VERSION]))]).await?;
-        Ok(sessions.len())
+        Ok(sessions)
     }
 
-    fn all_sessions(&self) -> Result<BTreeSet<SessionId>, StoreError> {
-        let mut sessions = BTreeSet::new();
-        for page in pages(self.store(), keys::all_memberships()) {
-            sessions.extend(page?.iter().filter_map(|(key, _)| keys::session_of_any_membership(key)));
+    /// The first session with an event after this place, which moves behind the session's events.
+    fn next_with_events(&self, after: &mut Option<Key>) -> Result<Option<SessionId>, StoreError> {
+        while let Some((key, _)) = self.store().scan(&keys::all_events(), after.as_ref(), Direction::Forward, 1)?.pop()
+        {
+            let session = keys::session_of_event(&key);
+            *after = Some(session.as_ref().map_or(key, keys::end_of_events));
+            if session.is_some() {
+                return Ok(session);
+            }
         }
-        Ok(sessions)
+        Ok(None)
+    }
+
+    async fn index_or_report(&self, session: &SessionId) -> Result<(), CommitError> {
+        match self.index_session(session).await {
+            Err(CommitError::Store(error)) => tracing::error!(%session, %error, "session cannot be indexed"),
+            done => return done,
+        }
+        Ok(())
     }
 
     async fn index_session(&self, session: &SessionId) -> Result<(), CommitError> {
         if let Some(state) = stored::read(self.store(), session)?.session {
-            self.deps.journal.write(index_rows(&state)).await?;
+            let mut rows = index_rows(&state, &self.deps.domain);
+            let waiting = stored::account_work(self.store(), session)?;
+            // A waiting erasure hides the session from its user already.
+            let hidden = waiting.into_iter().filter(|(_, work)| work.erase);
+            let hidden: Vec<Key> = hidden.map(|(user, _)| keys::membership(&user, session)).collect();
+            rows.retain(|row| !matches!(row, Change::Put(key, _) if hidden.contains(key)));
+            self.deps.journal.write(rows).await?;
         }
         for page in pages(self.store(), keys::events(session)) {
             let page = page?;

@@ -24,6 +24,22 @@ pub fn events(session: &SessionId) -> Key {
     Key::of_parts(b'e', &[session.as_str().as_bytes(), b"\0"])
 }
 
+/// All events of all sessions, one session after the other.
+pub fn all_events() -> Key {
+    Key::of_parts(b'e', &[])
+}
+
+/// The place under [`all_events`] after the last possible event of a session.
+pub fn end_of_events(session: &SessionId) -> Key {
+    Key::of_parts(b'e', &[session.as_str().as_bytes(), b"\x01"])
+}
+
+/// The session of a key under [`all_events`].
+pub fn session_of_event(key: &Key) -> Option<SessionId> {
+    let id = key.as_bytes().get(1..)?.split(|byte| *byte == 0).next()?;
+    std::str::from_utf8(id).ok()?.parse().ok()
+}
+
 /// Marks an event as announced.
 pub fn visible_event(session: &SessionId, seq: Seq) -> Key {
     Key::of_parts(b'v', &[session.as_str().as_bytes(), b"\0", &seq.to_be_bytes()])
@@ -54,6 +70,16 @@ pub fn snapshot(session: &SessionId) -> Key {
     Key::of_parts(b's', &[session.as_str().as_bytes()])
 }
 
+/// The snapshots of all sessions.
+pub fn all_snapshots() -> Key {
+    Key::of_parts(b's', &[])
+}
+
+/// The session of a key under [`all_snapshots`].
+pub fn session_of_snapshot(key: &Key) -> Option<SessionId> {
+    std::str::from_utf8(key.as_bytes().get(1..)?).ok()?.parse().ok()
+}
+
 /// The outbox of a session; absent when nothing is outstanding.
 pub fn outbox(session: &SessionId) -> Key {
     Key::of_parts(b'o', &[session.as_str().as_bytes()])
@@ -72,6 +98,11 @@ pub fn session_of_outbox(key: &Key) -> Option<SessionId> {
 /// An invitation's session.
 pub fn invitation(invitation: &InvitationId) -> Key {
     Key::of_parts(b'i', &[invitation.as_str().as_bytes()])
+}
+
+/// The invitations of all sessions.
+pub fn invitations() -> Key {
+    Key::of_parts(b'i', &[])
 }
 
 /// A user's membership of a session.
@@ -184,7 +215,13 @@ pub fn session_of_any_membership(key: &Key) -> Option<SessionId> {
     std::str::from_utf8(&key.as_bytes()[end + 1..]).ok()?.parse().ok()
 }
 
-/// The prefixes of all rows that can be rebuilt from the logs, apart from [`all_over`].
+/// Says that each session has its index rows. Without it, the next start of the node writes them.
+pub fn index_marker() -> Key {
+    meta("index")
+}
+
+/// The prefixes of the index rows that are only right if nothing is left of an earlier state: places in lists, unread
+/// marks, announced events.
 pub fn all_index_rows() -> [Key; 3] {
     [b'l', b'n', b'v'].map(|prefix| Key::of_parts(prefix, &[]))
 }

@@ -3,7 +3,13 @@
 use actix::Context as ActorContext;
 use bytes::Bytes;
 
-use super::{Held, SessionActor, commit::CommitDraft, reads::to_json, replay::Admission, rows::RowEffects};
+use super::{
+    Held, SessionActor,
+    commit::CommitDraft,
+    reads::to_json,
+    replay::Admission,
+    rows::{RowEffects, invitation_row},
+};
 use crate::{
     domain::{
         Actor, Caller, Code, Command, Context, CreateSession, Event, Rejection, Session, Timer,
@@ -53,10 +59,7 @@ impl SessionActor {
                 let Some((session, rest)) = begin(&events) else {
                     return self.refuse(order, Refusal::Internal("a session began without an event".into()));
                 };
-                let invitation = Change::Put(
-                    keys::invitation(session.invitation_id()),
-                    Bytes::copy_from_slice(session.id().as_str().as_bytes()),
-                );
+                let invitation = invitation_row(&session);
                 self.session = Some(session);
                 self.ask_presence(ctx);
                 let mut draft = CommitDraft { changes: vec![invitation], ..CommitDraft::new(order.trace.clone()) };

@@ -1,5 +1,5 @@
-//! The index rows beside the log, which have to agree with the state: memberships, places in lists, unread marks,
-//! timers, and since when a session is over. Only changed rows are written.
+//! The index rows beside the log, which have to agree with the state: invitation, memberships, places in lists, unread
+//! marks, timers, and since when a session is over. Only changed rows are written.
 
 use bytes::Bytes;
 
@@ -130,13 +130,17 @@ impl KnownRows {
     }
 }
 
-/// All list rows of a session, for a store that does not have them yet.
-pub(crate) fn index_rows(session: &Session) -> Vec<Change> {
-    let mut changes = Vec::new();
-    for (user, rows) in user_rows(session) {
-        follow_listed(&user, session.id(), None, rows.listed, &mut changes);
-    }
+/// All index rows of a session, for a store that may have none of them.
+pub(crate) fn index_rows(session: &Session, settings: &DomainSettings) -> Vec<Change> {
+    let mut changes = vec![invitation_row(session)];
+    KnownRows::default().follow(session, settings, &mut changes);
     changes
+}
+
+/// The row that leads from the invitation to the session. It is written once, when the session begins.
+pub(super) fn invitation_row(session: &Session) -> Change {
+    let id = Bytes::copy_from_slice(session.id().as_str().as_bytes());
+    Change::Put(keys::invitation(session.invitation_id()), id)
 }
 
 fn follow_listed(

@@ -33,11 +33,15 @@ pub(super) fn record(key: &Key) -> String {
         b'o' => of("the outbox", session(rest)),
         b'i' => "the row that names an invitation's session".into(),
         b'm' => of("a membership", session(&after_nul(rest))),
+        b'l' => of("a place in a list", after_nul(rest).get(9..).and_then(session)),
+        b'n' => of("an unread mark", session(&after_nul(rest))),
+        b'a' => of("a waiting change of an account", session(&upto_nul(rest))),
         b'd' => of("a timer", rest.get(8..).and_then(|rest| session(&upto_nul(rest)))),
         b'q' => of("a waiting push", rest.get(8..).and_then(|rest| session(&upto_nul(rest)))),
-        b'k' => "a stored answer".into(),
+        b'k' | b'x' => "a stored answer".into(),
         b'u' => "the row of a user".into(),
         b't' => "the row that names a push token's owner".into(),
+        b'w' | b'W' => "a nickname".into(),
         b'E' | b'F' | b'G' => "the note of an erasure".into(),
         b'z' => of("the row that says since when a session is over", rest.get(8..).and_then(session)),
         b'Z' => of("the note of a removal", session(rest)),
@@ -50,7 +54,10 @@ pub(super) fn record(key: &Key) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tandem_actors::{domain::time::Timestamp, keys};
+    use tandem_actors::{
+        domain::{stage::SessionStatus, time::Timestamp},
+        keys,
+    };
 
     use super::*;
 
@@ -63,6 +70,12 @@ mod tests {
             (keys::snapshot(&session), format!("the snapshot of session {session}")),
             (keys::outbox(&session), format!("the outbox of session {session}")),
             (keys::membership(&user, &session), format!("a membership of session {session}")),
+            (keys::unread(&user, &session), format!("an unread mark of session {session}")),
+            (
+                keys::listed(&user, SessionStatus::Active, Timestamp::from_millis(1), &session),
+                format!("a place in a list of session {session}"),
+            ),
+            (keys::account_work(&session, &user), format!("a waiting change of an account of session {session}")),
             (keys::due(Timestamp::from_millis(1), &session, 3), format!("a timer of session {session}")),
             (
                 keys::push_job(Timestamp::from_millis(1), &session, &user, 3),

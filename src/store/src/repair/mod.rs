@@ -23,7 +23,7 @@ use tandem_wal::{Report, WalError, log_id, salvage};
 
 use self::{
     places::{change_places, open_engine},
-    whole::make_all_whole,
+    whole::{have_index_rebuilt, make_all_whole},
 };
 use super::{
     Location, Options, StoreOpenError,
@@ -99,7 +99,7 @@ pub fn repair(location: &Location, options: &Options) -> Result<RepairReport, Re
     create(&to, &target, options, |rows| {
         let written = source.save(rows, &mut found).and_then(|()| match found.given_up.is_empty() {
             true => Ok(()),
-            false => make_all_whole(rows, &mut found.given_up),
+            false => make_all_whole(rows, &mut found.given_up).and_then(|()| have_index_rebuilt(rows)),
         });
         written.map_err(|error| RepairError::Write(to.clone(), error))
     })?;

@@ -1,4 +1,5 @@
-//! Makes the sessions of a repaired store consistent: removes rows from which a session cannot continue.
+//! Makes the sessions of a repaired store consistent: removes rows from which a session cannot continue, and has the
+//! rows written again that follow from the sessions.
 
 use std::{collections::BTreeSet, convert::identity};
 
@@ -38,6 +39,12 @@ pub(super) fn make_all_whole(rows: &dyn Rows, given_up: &mut Vec<String>) -> Res
         })?;
     }
     Ok(())
+}
+
+/// What was lost may have been index rows. All of them follow from the sessions, so the next start of the node writes
+/// them again.
+pub(super) fn have_index_rebuilt(rows: &dyn Rows) -> Result<(), StoreError> {
+    rows.write(&[&Change::Delete(keys::index_marker())])
 }
 
 /// The numbers of the events that compaction has taken out of a session's log.
