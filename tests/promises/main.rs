@@ -67,3 +67,4 @@ mod surface;
 mod timing;
 mod traces;
 mod typed_client;
+mod upgrade;

@@ -1,6 +1,7 @@
 //! Test doubles for the ports of [`tandem_actors`].
 
 mod clock;
+pub mod fixture;
 mod ids;
 pub mod postgres;
 mod providers;

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::{done, text, told, views};
-use crate::harness::{Conversation, Realtime, run, server};
+use super::{done, text, told};
+use crate::harness::{Conversation, Realtime, run, server, views};
 
 #[tokio::test]
 async fn an_export_becomes_the_same_node_on_the_other_engine() {

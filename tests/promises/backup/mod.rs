@@ -3,11 +3,10 @@
 mod encrypted;
 mod export;
 mod schedule;
-mod views;
 
 use std::{fs, path::Path};
 
-use crate::harness::{Conversation, Finished, Realtime, Server, Setup, eventually, run, server};
+use crate::harness::{Conversation, Finished, Realtime, Server, Setup, eventually, run, server, views};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path of Unicode")

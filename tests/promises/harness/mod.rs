@@ -11,6 +11,7 @@ mod process;
 mod routes;
 mod server;
 mod token;
+pub mod views;
 mod wait;
 
 pub use ably::Realtime;

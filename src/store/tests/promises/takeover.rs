@@ -4,10 +4,7 @@
 //! A version that changes the schema adds its own, before it is released:
 //! `cargo test -p tandem-store --test promises -- --ignored make_the_fixture`
 
-use std::{
-    fs,
-    io::{Read, Write},
-};
+use std::fs;
 
 use tandem_actors::{
     keys,
@@ -15,6 +12,7 @@ use tandem_actors::{
     records,
 };
 use tandem_store::{Engine, verify};
+use tandem_testing::fixture::{pack, unpack};
 
 use super::*;
 
@@ -27,7 +25,7 @@ fn fixture(version: u32, engine: Engine) -> PathBuf {
 }
 
 fn unpacked(version: u32, engine: Engine, to: &Path) {
-    unpack(&fixture(version, engine), to);
+    unpack(&fixture(version, engine), to).unwrap();
 }
 
 fn schema_of(store: &dyn Store) -> u32 {
@@ -38,21 +36,6 @@ fn schema_of(store: &dyn Store) -> u32 {
 fn present() -> u32 {
     let directory = tempfile::tempdir().unwrap();
     schema_of(&*open(Engine::Redb, directory.path()))
-}
-
-fn pack(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in from.read_dir().unwrap().map(Result::unwrap) {
-        let name = entry.file_name().into_string().unwrap();
-        if entry.path().is_dir() {
-            pack(&entry.path(), &to.join(name));
-        } else if !["lock", "spare"].contains(&name.as_str()) {
-            let packed = fs::File::create(to.join(format!("{name}.gz"))).unwrap();
-            let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::best());
-            packed.write_all(&fs::read(entry.path()).unwrap()).unwrap();
-            packed.finish().unwrap();
-        }
-    }
 }
 
 #[test]
@@ -72,7 +55,7 @@ fn make_the_fixture() {
                 store.close();
             }
         }
-        pack(directory.path(), &fixture(present(), engine));
+        pack(directory.path(), &fixture(present(), engine)).unwrap();
     }
 }
 
@@ -84,26 +67,6 @@ fn every_version_of_the_schema_has_a_fixture() {
     for (version, engine) in (FIRST..=present).flat_map(|version| Engine::ALL.map(|engine| (version, engine))) {
         let fixture = fixture(version, engine);
         assert!(fixture.is_dir(), "{}: make_the_fixture makes it", fixture.display());
-    }
-}
-
-fn unpack(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in from.read_dir().unwrap().map(Result::unwrap) {
-        let name = entry.file_name().into_string().unwrap();
-        match name.strip_suffix(".gz") {
-            None => unpack(&entry.path(), &to.join(name)),
-            Some(name) => {
-                let mut content = Vec::new();
-                let packed = fs::File::open(entry.path()).unwrap();
-                flate2::read::GzDecoder::new(packed).read_to_end(&mut content).unwrap();
-                fs::write(to.join(name), content).unwrap();
-            }
-        }
-    }
-    // git keeps no empty directories.
-    if to.ends_with("sled") {
-        fs::create_dir_all(to.join("blobs")).unwrap();
     }
 }
 

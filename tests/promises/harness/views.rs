@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Conversation, GET_ROUTES, Member, Request, Server, items};
+use super::{Conversation, GET_ROUTES, Member, Request, Server, items};
 
 const OWN: [&str; 11] = [
     "/auth/me",
@@ -60,6 +60,25 @@ pub async fn all(server: &Server, both: &Conversation) -> Value {
         "ben": of(&both.ben).await,
         "history": history(server, &both.session).await,
     })
+}
+
+/// Fails where something that was seen before is not there, or is another. What was added since is not looked at.
+#[track_caller]
+pub fn kept(before: &Value, after: &Value) {
+    same(before, &without_additions(before, after));
+}
+
+fn without_additions(before: &Value, after: &Value) -> Value {
+    match (before, after) {
+        (Value::Object(one), Value::Object(other)) => {
+            let known = other.iter().filter_map(|(name, value)| Some((name, one.get(name)?, value)));
+            known.map(|(name, one, other)| (name.clone(), without_additions(one, other))).collect()
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            one.iter().zip(other).map(|(one, other)| without_additions(one, other)).collect()
+        }
+        _ => after.clone(),
+    }
 }
 
 /// Fails with the places at which two differ.
