@@ -21,6 +21,7 @@ mod commands;
 mod compaction;
 mod consent;
 mod console;
+mod containment;
 mod conversation;
 mod devices;
 mod durability;
