@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, iter::Peekable};
 
 use bytes::Bytes;
-use tandem_actors::{keys::Key, ports::Change};
+use tandem_actors::{
+    keys::{self, Key},
+    ports::Change,
+};
 
 use super::{BackupError, chunks, groups, plan::RestorePlan};
 use crate::{
@@ -53,6 +56,13 @@ pub(super) fn each_page(
 ) -> Result<(), BackupError> {
     let seals = Seals::if_all(plan.manifest.sealed);
     let mut changed = changed(plan, coding)?.into_iter().peekable();
+    let mut take = |mut page: Vec<(Key, Bytes)>| {
+        if plan.manifest.damaged > 0 {
+            // What is not in the backup may be index rows. The first start of a node writes them again.
+            page.retain(|(key, _)| *key != keys::index_marker());
+        }
+        take(page)
+    };
     for chunk in &plan.manifest.chunks {
         let mut page = Vec::new();
         for (key, stored) in chunks::read(&plan.directory, chunk)? {

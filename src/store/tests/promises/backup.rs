@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use tandem_actors::domain::time::Timestamp;
+use tandem_actors::{domain::time::Timestamp, keys};
 use tandem_store::{BackupError, Backups, RestorePlan, RestorePoint};
 
 use super::{
@@ -358,7 +358,10 @@ fn a_backup_without_damaged_rows_stays_when_one_with_them_is_taken() {
     let (path, to) = (place.path().join("store"), place.path().join("backups"));
     let (store, backups) = open_with_backups(Engine::Redb, &path);
     let rows = [("ya", "one"), ("yb", "to be damaged"), ("yc", "three")];
-    store.commit(&[free(rows.map(|(key, value)| put(key, value)).into())]).expect("written");
+    let marker = keys::index_marker();
+    let rows = rows.map(|(key, value)| put(key, value)).into_iter();
+    let rows = rows.chain([Change::Put(marker.clone(), "1".into())]).collect();
+    store.commit(&[free(rows)]).expect("written");
     let keep_one = |backups: &Backups| backups.take(&to, &[], 1, &mut |_| {}).expect("a backup");
     let whole = keep_one(&backups).manifest;
     store.close();
@@ -370,10 +373,17 @@ fn a_backup_without_damaged_rows_stays_when_one_with_them_is_taken() {
         let store::BackupReport { manifest, removed, .. } = keep_one(&backups);
         assert_eq!((manifest.damaged, removed), (1, Vec::new()));
     }
-    let (found, made) = (plan(&to, &RestorePoint::Backup(whole.id)).expect("it is there"), place.path().join("data"));
-    let made = found.restore(&made, None, &small(), &mut |_| {}).expect("restored");
-    let restored = try_open(&made.location).expect("it opens");
-    assert_eq!(names(&*restored, b"y", None, Direction::Forward, 9), ["ya", "yb", "yc"]);
+    let restored = |point: RestorePoint, data: &str| {
+        let plan = plan(&to, &point).expect("it is there");
+        let made = plan.restore(&place.path().join(data), None, &small(), &mut |_| {}).expect("restored");
+        try_open(&made.location).expect("it opens")
+    };
+    let restored_whole = restored(RestorePoint::Backup(whole.id), "whole");
+    assert_eq!(names(&*restored_whole, b"y", None, Direction::Forward, 9), ["ya", "yb", "yc"]);
+    assert!(restored_whole.get(&marker).expect("read").is_some());
+    let with_damage = restored(RestorePoint::Newest, "with-damage");
+    assert_eq!(names(&*with_damage, b"y", None, Direction::Forward, 9), ["ya", "yc", "yd"]);
+    assert!(with_damage.get(&marker).expect("read").is_none(), "the next start writes the index rows again");
 }
 
 #[test]
