@@ -21,7 +21,10 @@ use tandem_actors::{
 use tandem_wal::Keeper;
 
 pub(crate) use self::removal::NotRekeyed;
-use super::rewrite::{self, Failure, Rewriter};
+use super::{
+    pace::pause,
+    rewrite::{self, Failure, Rewriter},
+};
 use crate::{
     JournalOptions,
     digests::CheckedRows,
@@ -233,6 +236,8 @@ impl Indexer {
             || amount.journal >= checkpoint_bytes.saturating_mul(2)
             || amount.since.is_some_and(|since| since.elapsed() >= checkpoint_after)
             || amount.bytes as u64 >= self.options.recent_bytes
+            // Groups pause because of rows that the start has read, and which nobody is writing.
+            || !pause(&amount, self.options.recent_bytes).is_zero()
             || self.keeper.is_tight()
             || self.is_wanted()
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tandem_actors::ports::StoreFault;
-use tandem_store::{Disk, Engine, RealDisk};
+use tandem_store::{Disk, Engine, RealDisk, verify};
 use tandem_wal::simulation::{Faults, SimulatedDisk};
 
 use super::*;
@@ -135,6 +135,28 @@ fn an_engine_that_does_not_keep_up_makes_callers_come_back_later() {
         }
         drop(store);
         assert_eq!(workload::latest(open(engine, directory.path()).as_ref()), Ok(last + 1));
+    }
+}
+
+/// Groups pause while they are ahead of the engine. After a kill, the engine has to write what the start has read.
+#[test]
+fn rows_from_before_a_kill_do_not_slow_down_later_groups() {
+    for engine in Engine::ALL {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options {
+            journal: JournalOptions { recent_bytes: 1 << 20, ..without_checkpoints() },
+            ..Options::default()
+        };
+        let at = location(engine, directory.path());
+        // Less than all of the room, so that nothing else asks for a checkpoint.
+        for groups in [60, 100] {
+            let store = try_open_with(&at, &options).expect("the store opens");
+            for n in 0..groups {
+                store.commit(&[free(vec![put(format!("x{groups}-{n}"), vec![0; 4096])])]).expect("written");
+            }
+        }
+        let found = verify(&at, &Options::default()).expect("it can be read");
+        assert!(found.checkpoint >= 60, "{engine}: the engine has {} groups", found.checkpoint);
     }
 }
 
