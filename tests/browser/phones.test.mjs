@@ -44,6 +44,13 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
 
   const byClick = ({ button }) => (name, label) => button(name, label).click();
 
+  /** Alex and Sam are both in their session. */
+  const join = async (press) => {
+    await press('Alex', 'Invite Sam');
+    await press('Sam', 'Open the link');
+    await press('Sam', 'Accept');
+  };
+
   /** Only the Tab key, the arrows and Enter or the space bar. */
   const byKeys = ({ page, button }) => async (name, label) => {
     const wanted = typeof name === 'string' ? button(name, label) : name;
@@ -171,9 +178,7 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     const seen = await open(test, { viewport: SIZES.wide }, { clock: true });
     const { page, phone, button, shows } = seen;
     const press = byClick(seen);
-    await press('Alex', 'Invite Sam');
-    await press('Sam', 'Open the link');
-    await press('Sam', 'Accept');
+    await join(press);
     await shows('Alex', 'Sign the Compact');
     await page.clock.pauseAt(Date.now() + 1_000);
     await press('Alex', 'Cut the network');
@@ -207,9 +212,7 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     await seen.shows('Alex', 'Sam declined your invitation');
     await seen.shows('Sam', 'You said no');
     await seen.page.getByRole('button', { name: 'Start over' }).click();
-    await press('Alex', 'Invite Sam');
-    await press('Sam', 'Open the link');
-    await press('Sam', 'Accept');
+    await join(press);
     await press('Sam', 'Ask for a pause');
     await seen.shows('Alex', 'Sam asked for a pause');
     await press('Alex', 'Go on');
@@ -220,9 +223,7 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
   it('an app that is left while it connects makes no noise and is not seen', async (test) => {
     const seen = await open(test, { viewport: SIZES.wide });
     const press = byClick(seen);
-    await press('Alex', 'Invite Sam');
-    await press('Sam', 'Open the link');
-    await press('Sam', 'Accept');
+    await join(press);
     await seen.shows('Alex', 'Sam is here');
     const leave = await seen.button('Sam', 'Leave the app').elementHandle();
     await leave.click();
@@ -254,9 +255,7 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     const both = async (label) => {
       for (const name of ['Alex', 'Sam']) await press(name, label);
     };
-    await press('Alex', 'Invite Sam');
-    await press('Sam', 'Open the link');
-    await press('Sam', 'Accept');
+    await join(press);
     for (const label of ['Sign the Compact', 'Go on to “The Witness”', 'I feel heard', 'Go on to “Perspective Stretch”']) await both(label);
     await press('Alex', 'Share with Sam');
     await press('Sam', 'Share with Alex');
@@ -295,9 +294,7 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
   it('the console is one click away, and three clicks later it says how a partner was told', async (test) => {
     const seen = await open(test, { viewport: SIZES.wide });
     const press = byClick(seen);
-    await press('Alex', 'Invite Sam');
-    await press('Sam', 'Open the link');
-    await press('Sam', 'Accept');
+    await join(press);
     await press('Sam', 'Leave the app');
     await seen.shows('Alex', 'Sam is away');
     await press('Alex', 'Sign the Compact');
@@ -315,9 +312,7 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
   it('the story plays by itself to the end, from where somebody has played by hand', async (test) => {
     const seen = await open(test, { viewport: SIZES.wide }, { hash: '#pace=40' });
     const press = byClick(seen);
-    await press('Alex', 'Invite Sam');
-    await press('Sam', 'Open the link');
-    await press('Sam', 'Accept');
+    await join(press);
     await seen.duringKill(() => seen.page.getByRole('button', { name: 'Play it for me' }).click());
     await seen.page.getByRole('status').getByText('Resolved.').waitFor({ timeout: 3 * PATIENCE });
     seen.page.notes();

@@ -8,7 +8,7 @@ use super::Coordinator;
 use crate::{
     domain::ids::SessionId,
     journal::CommitError,
-    ports::{Change, Direction, StoreError},
+    ports::{Change, Direction, StoreError, StoreFault},
     rows::{
         keys::{self, Key},
         pages::pages,
@@ -33,6 +33,7 @@ impl Coordinator {
         for prefix in keys::all_index_rows() {
             self.delete_all(prefix).await?;
         }
+        self.delete_outdated_memberships().await?;
         let mut sessions = 0;
         let mut after = None;
         while let Some(session) = self.next_with_events(&mut after)? {
@@ -43,7 +44,7 @@ impl Coordinator {
             sessions += 1;
         }
         for page in pages(self.store(), keys::all_snapshots()) {
-            for session in page?.iter().filter_map(|(key, _)| keys::session_of_snapshot(key)) {
+            for session in page?.iter().filter_map(|(key, _)| keys::session_of_log(key)) {
                 if self.store().scan(&keys::events(&session), None, Direction::Forward, 1)?.is_empty() {
                     self.index_or_report(&session).await?;
                     sessions += 1;
@@ -58,7 +59,7 @@ impl Coordinator {
     fn next_with_events(&self, after: &mut Option<Key>) -> Result<Option<SessionId>, StoreError> {
         while let Some((key, _)) = self.store().scan(&keys::all_events(), after.as_ref(), Direction::Forward, 1)?.pop()
         {
-            let session = keys::session_of_event(&key);
+            let session = keys::session_of_log(&key);
             *after = Some(session.as_ref().map_or(key, keys::end_of_events));
             if session.is_some() {
                 return Ok(session);
@@ -67,12 +68,33 @@ impl Coordinator {
         Ok(None)
     }
 
-    async fn index_or_report(&self, session: &SessionId) -> Result<(), CommitError> {
-        match self.index_session(session).await {
-            Err(CommitError::Store(error)) => tracing::error!(%session, %error, "session cannot be indexed"),
-            done => return done,
+    /// A session that has fallen back may have lost that somebody joined, whose membership still opens its channel.
+    async fn delete_outdated_memberships(&self) -> Result<(), CommitError> {
+        for page in pages(self.store(), keys::all_memberships()) {
+            let mut outdated = Vec::new();
+            for (key, _) in page? {
+                let Some((user, session)) = keys::parse_membership(&key) else { continue };
+                let state = stored::read(self.store(), &session)?.session;
+                if state.is_some_and(|state| state.participants().all(|participant| *participant != user)) {
+                    outdated.push(Change::Delete(key));
+                }
+            }
+            if !outdated.is_empty() {
+                self.deps.journal.write(outdated).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn index_or_report(&self, session: &SessionId) -> Result<(), CommitError> {
+        match self.index_session(session).await {
+            Err(CommitError::Store(error)) if error.fault() == StoreFault::Damaged => {
+                tracing::error!(%session, %error, "session cannot be indexed");
+                Ok(())
+            }
+            // The marker must not be written if the store has failed.
+            done => done,
+        }
     }
 
     async fn index_session(&self, session: &SessionId) -> Result<(), CommitError> {

@@ -170,7 +170,7 @@ impl Coordinator {
             let is_over =
                 |row: &[u8]| records::decode::<Membership>(row).is_ok_and(|membership| !membership.status.is_live());
             let over = page.iter().filter(|(_, row)| is_over(row));
-            let sessions: BTreeSet<_> = over.filter_map(|(key, _)| keys::session_of_any_membership(key)).collect();
+            let sessions: BTreeSet<_> = over.filter_map(|(key, _)| Some(keys::parse_membership(key)?.1)).collect();
             let mut changes = vec![Change::Put(meta.clone(), Bytes::copy_from_slice(last.as_bytes()))];
             for id in sessions {
                 let since = stored::read(self.store(), &id)?.session.and_then(|session| session.over_since());

@@ -34,8 +34,8 @@ pub fn end_of_events(session: &SessionId) -> Key {
     Key::of_parts(b'e', &[session.as_str().as_bytes(), b"\x01"])
 }
 
-/// The session of a key under [`all_events`].
-pub fn session_of_event(key: &Key) -> Option<SessionId> {
+/// The session of a key under [`all_events`] or [`all_snapshots`].
+pub fn session_of_log(key: &Key) -> Option<SessionId> {
     let id = key.as_bytes().get(1..)?.split(|byte| *byte == 0).next()?;
     std::str::from_utf8(id).ok()?.parse().ok()
 }
@@ -73,11 +73,6 @@ pub fn snapshot(session: &SessionId) -> Key {
 /// The snapshots of all sessions.
 pub fn all_snapshots() -> Key {
     Key::of_parts(b's', &[])
-}
-
-/// The session of a key under [`all_snapshots`].
-pub fn session_of_snapshot(key: &Key) -> Option<SessionId> {
-    std::str::from_utf8(key.as_bytes().get(1..)?).ok()?.parse().ok()
 }
 
 /// The outbox of a session; absent when nothing is outstanding.
@@ -209,10 +204,11 @@ pub fn session_of_membership(key: &Key, prefix: &Key) -> Option<SessionId> {
     std::str::from_utf8(key.as_bytes().get(prefix.as_bytes().len()..)?).ok()?.parse().ok()
 }
 
-/// The session of a key under [`all_memberships`].
-pub fn session_of_any_membership(key: &Key) -> Option<SessionId> {
-    let end = key.as_bytes().iter().rposition(|byte| *byte == 0)?;
-    std::str::from_utf8(&key.as_bytes()[end + 1..]).ok()?.parse().ok()
+/// User and session of a key under [`all_memberships`].
+pub fn parse_membership(key: &Key) -> Option<(UserId, SessionId)> {
+    let text = std::str::from_utf8(key.as_bytes().get(1..)?).ok()?;
+    let (user, session) = text.rsplit_once('\0')?;
+    Some((user.parse().ok()?, session.parse().ok()?))
 }
 
 /// Says that each session has its index rows. Without it, the next start of the node writes them.

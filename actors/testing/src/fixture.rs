@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -11,7 +11,7 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 /// Files that the next start makes anew.
 const LEFT_OUT: [&str; 2] = ["lock", "spare"];
 
-fn entries(directory: &Path) -> io::Result<Vec<(String, std::path::PathBuf)>> {
+fn entries(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let named =
         |entry: io::Result<fs::DirEntry>| entry.map(|e| (e.file_name().to_string_lossy().into_owned(), e.path()));
     fs::read_dir(directory)?.map(named).collect()

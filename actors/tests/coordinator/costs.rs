@@ -162,6 +162,8 @@ fn a_store_without_index_rows_gets_all_of_them() {
         assert!(before.iter().all(|rows| !rows.is_empty()), "{before:?}");
         let gone = indexed().into_iter().flatten().map(|(key, _)| Change::Delete(key)).collect();
         world.store.commit(&[Commit { fence: None, changes: gone }]).expect("written");
+        let outdated = Change::Put(keys::membership(&id("carl"), &session), "any".into());
+        world.store.commit(&[Commit { fence: None, changes: vec![outdated] }]).expect("written");
         assert_eq!(world.coordinator.index_sessions().await.expect("indexed"), 3);
         assert_eq!(indexed(), before);
         assert_eq!(world.coordinator.index_sessions().await.expect("indexed"), 0, "once");
