@@ -1,5 +1,6 @@
-//! Stores with many sessions. One session is made by the real actors; all others are its rows with other ids, written
-//! through the store. A session has ten events, a snapshot, and its index rows.
+//! Stores with many sessions. One session is made by the real actors; all others are its rows with other ids. A new
+//! store is filled with them as a restore does it, in the order of the keys. A session has ten events, a snapshot, and
+//! its index rows.
 
 use std::{
     fs,
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use tandem::{config::Settings, store};
 use tandem_actors::{
     keys::{self, Key},
-    ports::{Change, Commit, Direction, Store, StoreFault},
+    ports::{Direction, Store},
 };
 
 use super::{
@@ -24,10 +25,8 @@ use super::{
 };
 
 pub const EVENTS: usize = 10;
-/// Sessions in one group of the journal.
-const GROUP: usize = 256;
 /// The version of the prepared rows. Raise it when the rows of a session change.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The prefixes of a session's rows.
 const KINDS: &[u8] = b"evsoimlnd";
 
@@ -73,22 +72,43 @@ impl Stored {
         stored
     }
 
+    /// Makes the store again, with the rows that it has and those of all sessions.
     fn load(&self, template: &Template, engine: &str) {
-        let location = format!("{engine}:{}", self.data.join("store").display()).parse().expect("a location");
-        let journal =
-            store::JournalOptions { checkpoint_bytes: 256 << 20, recent_bytes: 512 << 20, ..Default::default() };
-        let options = store::Options { cache_mib: 1024, journal, ..Default::default() };
-        let store: Arc<dyn Store> = store::open(&location, &options).expect("the store opens");
-        for first in (0..self.sessions).step_by(GROUP) {
-            let last = (first + GROUP).min(self.sessions);
-            let commit = |n| Commit { fence: None, changes: template.changes(n, self.creator(n)) };
-            let group: Vec<Commit> = (first..last).map(commit).collect();
-            while let Err(error) = store.commit(&group) {
-                assert_eq!(error.fault(), StoreFault::Busy, "{error}");
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        }
-        store.close();
+        let path = self.data.join("store");
+        let location: store::Location = format!("{engine}:{}", path.display()).parse().expect("a location");
+        let options = store::Options { cache_mib: 1024, ..Default::default() };
+        let first = store::open(&location, &options).expect("the store opens");
+        let own = first.scan(&Key::from_bytes([]), None, Direction::Forward, usize::MAX).expect("its rows");
+        first.close();
+        drop(first);
+        fs::remove_dir_all(&path).expect("the store is removed");
+        let mut kinds = KINDS.to_vec();
+        kinds.sort_unstable();
+        let mut own = own.into_iter().peekable();
+        let mut sessions = kinds.into_iter().flat_map(|kind| self.rows_of_kind(template, kind)).peekable();
+        let next = || match (own.peek(), sessions.peek()) {
+            (Some((one, _)), Some((other, _))) if one > other => sessions.next(),
+            (Some(_), _) => own.next(),
+            (None, _) => sessions.next(),
+        };
+        store::fill(&location, &options, std::iter::from_fn(next)).expect("the store is filled");
+    }
+
+    /// The rows of all sessions whose keys begin with this byte, in order.
+    fn rows_of_kind(&self, template: &Template, kind: u8) -> impl Iterator<Item = (Key, Bytes)> {
+        let rows: Vec<_> = template.rows.iter().filter(|[key, _]| key.0.first() == Some(&kind)).collect();
+        let keys_of = |n| {
+            let ids = self.ids(n);
+            rows.iter().enumerate().map(move |(row, [key, _])| (key.with(&ids), n, row)).collect::<Vec<_>>()
+        };
+        let mut keys: Vec<_> = (0..self.sessions).flat_map(keys_of).collect();
+        keys.sort_unstable();
+        keys.into_iter().map(move |(key, n, row)| (Key::from_bytes(key), rows[row][1].with(&self.ids(n)).into()))
+    }
+
+    /// The ids in the rows of a session: its own, the invitation's, and the users'.
+    fn ids(&self, n: usize) -> [String; 4] {
+        [id(2 * n), id(2 * n + 1), self.creator(n), format!("partner-{n:07}")]
     }
 
     /// The sessions of one user: half of all, at most 10,000.
@@ -161,13 +181,6 @@ impl Template {
 
     fn bytes(&self) -> u64 {
         self.rows.iter().flatten().map(|piece| piece.0.len() as u64).sum()
-    }
-
-    fn changes(&self, n: usize, creator: String) -> Vec<Change> {
-        let ids = [id(2 * n), id(2 * n + 1), creator, format!("partner-{n:07}")];
-        let put =
-            |[key, value]: &[Piece; 2]| Change::Put(Key::from_bytes(key.with(&ids)), Bytes::from(value.with(&ids)));
-        self.rows.iter().map(put).collect()
     }
 }
 

@@ -118,7 +118,7 @@ impl Job<'_> {
                 let coding = target.row_coding();
                 let changes: Vec<Change> =
                     page.iter().map(|(key, stored)| coding.recode(key.clone(), stored.clone())).collect();
-                target.write(&changes.iter().collect::<Vec<_>>()).map_err(write)
+                target.fill(&changes.iter().collect::<Vec<_>>()).map_err(write)
             },
             read,
             |rows| progress(Progress { phase: Phase::Copying, rows, total }),

@@ -70,6 +70,7 @@ pub use self::{
     files::{create_directory, replace_file},
     journaled::Rekeying,
     keyring::{MasterKey, MasterKeyError},
+    new_store::fill,
     open::{is_there, open, open_with_backups},
     password::Password,
     place::{Place, StoreKind},

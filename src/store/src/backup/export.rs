@@ -22,12 +22,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use tandem_actors::{domain::time::Timestamp, keys::Key};
 
-use super::{
-    BackupError, RestoreProgress, plan::RestorePlan, restore::in_batches, rows::each_page, value::OrderedValue,
-};
+use super::{BackupError, RestoreProgress, plan::RestorePlan, rows::each_page, value::OrderedValue};
 use crate::{
-    Location, Options, StoreOpenError, digests::has_no_digest, directory::Directory, new_store::create,
-    own_rows::SCHEMA, rows::PAGE, seal::mark_all_sealed,
+    Location, Options, StoreOpenError,
+    digests::has_no_digest,
+    new_store::{fill_page, make_filled},
+    own_rows::SCHEMA,
+    rows::PAGE,
 };
 
 const VERSION: u32 = 1;
@@ -174,31 +175,19 @@ pub fn import(
         progress(RestoreProgress { is_verifying: true, rows, total: 0 });
         Ok(())
     })?;
-    if Directory::holds_store(&to.path) {
-        return Err(StoreOpenError::NotEmpty { path: to.path.clone() }.into());
-    }
-    let directory = Directory::lock(&to.path)?;
-    directory.copy_begins(options.disk.as_ref())?;
-    create(to, &directory, options, |target| {
+    make_filled(to, options, |target| {
         let mut page = Vec::with_capacity(PAGE);
-        let write = |page: &mut Vec<(Key, Bytes)>| {
-            for part in in_batches(&target.row_coding(), std::mem::take(page), target.batch_bytes()) {
-                target.write(&part.iter().collect::<Vec<_>>()).map_err(BackupError::from)?;
-            }
-            Ok::<_, ImportError>(())
-        };
+        let fill = |page| fill_page(target, page).map_err(BackupError::from);
         each_row(file, |key, value, rows| {
             page.push((key, value));
             if page.len() >= PAGE {
-                write(&mut page)?;
+                fill(std::mem::take(&mut page))?;
                 progress(RestoreProgress { is_verifying: false, rows, total });
             }
             Ok(())
         })?;
-        write(&mut page)?;
-        target.write(&[&mark_all_sealed()]).map_err(|error| ImportError::from(BackupError::from(error)))
+        Ok::<_, ImportError>(fill(page)?)
     })?;
-    directory.copy_ended();
     Ok(total)
 }
 

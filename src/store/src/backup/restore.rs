@@ -12,7 +12,6 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use tandem_actors::{
     domain::{ids::UserId, time::Timestamp},
     keys,
-    ports::Change,
 };
 
 use super::{
@@ -26,7 +25,7 @@ use crate::{
     directory::Directory,
     files::replace_file,
     keyring::DataKeys,
-    new_store::create,
+    new_store::{create, fill_page},
     rekey::{master, row_coding},
     seal::{RowCoding, mark_all_sealed},
 };
@@ -80,23 +79,18 @@ impl RestorePlan {
         let mut rows = 0;
         let mut erased_later = self.erased()?;
         create(&location, &directory, options, |target| {
-            let to = target.row_coding();
             each_page(self, &coding, |page| {
                 rows += page.len() as u64;
                 for (user, at) in page.iter().filter_map(|(key, value)| keys::parse_erased(key, value)) {
                     erased_later.retain(|later, erased_at| *later != user || *erased_at > at);
                 }
-                for part in in_batches(&to, page, target.batch_bytes()) {
-                    target.write(&part.iter().collect::<Vec<_>>())?;
-                }
+                fill_page(target, page)?;
                 progress(RestoreProgress { is_verifying: false, rows, total });
                 Ok(())
             })?;
-            for user in erased_later.keys() {
-                let again = to.encode(&Change::Put(keys::to_erase(user), Bytes::from_static(&[1])));
-                target.write(&[&again])?;
-            }
-            target.write(&[&mark_all_sealed()]).map_err(BackupError::from)
+            let again = erased_later.keys().map(|user| (keys::to_erase(user), Bytes::from_static(&[1])));
+            fill_page(target, again.collect())?;
+            target.fill(&[&mark_all_sealed()]).map_err(BackupError::from)
         })?;
         directory.copy_ended();
         let secrets = self.manifest.secrets.iter().map(|secret| secret.name.clone()).collect();
@@ -174,22 +168,4 @@ impl RestorePlan {
             problem: "it names a file outside of the data directory".into(),
         })
     }
-}
-
-pub(super) fn in_batches(
-    coding: &RowCoding,
-    page: Vec<(tandem_actors::keys::Key, Bytes)>,
-    most: usize,
-) -> Vec<Vec<Change>> {
-    const MOST: usize = 4 << 20;
-    let (mut batches, mut bytes) = (vec![Vec::new()], 0);
-    for (key, value) in page {
-        bytes += key.as_bytes().len() + value.len();
-        if bytes > most.min(MOST) {
-            batches.push(Vec::new());
-            bytes = key.as_bytes().len() + value.len();
-        }
-        batches.last_mut().expect("there is one from the start").push(coding.encode(&Change::Put(key, value)));
-    }
-    batches
 }

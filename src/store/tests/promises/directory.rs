@@ -350,6 +350,31 @@ fn a_directory_where_a_copy_was_cut_off_is_not_taken_for_a_new_one() {
 }
 
 #[test]
+fn a_store_that_is_made_of_rows_has_them_all_and_is_whole() {
+    for engine in BOTH {
+        let directory = tempfile::tempdir().unwrap();
+        let from = location(engine, &directory.path().join("from"));
+        let rows = filled(engine, &from.path);
+        let to = location(engine, &directory.path().join("to"));
+        let cut_off = std::panic::catch_unwind(|| {
+            let until = rows.iter().take(rows.len() / 2).cloned();
+            store::fill(&to, &Options::default(), until.chain(std::iter::from_fn(|| panic!("cut off here"))))
+        });
+        cut_off.expect_err("cut off");
+        assert!(matches!(refusal(&to), StoreOpenError::HalfCopied { .. }));
+
+        store::fill(&to, &Options::default(), rows.iter().cloned()).expect("made");
+        let report = store::verify(&to, &Options::default()).expect("looked at");
+        assert!(report.bad.is_empty() && report.rows >= rows.len() as u64, "{engine}: {:?}", report.bad);
+        let made = open(engine, &to.path);
+        assert!(everything(made.as_ref()) == rows, "{engine}");
+        drop(made);
+        let again = store::fill(&to, &Options::default(), rows.iter().cloned()).expect_err("there is one");
+        assert!(matches!(again, StoreOpenError::NotEmpty { .. }), "{again}");
+    }
+}
+
+#[test]
 fn a_copy_needs_a_source_and_a_free_target() {
     let directory = tempfile::tempdir().unwrap();
     let nowhere = location(Engine::Sled, &directory.path().join("nowhere"));
