@@ -57,6 +57,7 @@ impl OpenEngine {
     pub fn open(location: &Location, directory: Directory, options: &Options) -> Result<Self, StoreOpenError> {
         let keys = keys_of(directory.root(), options)?;
         let database = directory.database(location.engine);
+        let started = Instant::now();
         let rows = match open_database(location, &database, options) {
             Err(StoreOpenError::Full { .. }) if spare::give_up(directory.root()) => {
                 open_database(location, &database, options)
@@ -64,6 +65,7 @@ impl OpenEngine {
             opened => opened,
         };
         let rows = rows?;
+        tracing::debug!(millis = started.elapsed().as_millis() as u64, "the engine's database is open");
         if keys.is_some() {
             DataKeys::make_both_equal(directory.root(), &*options.disk);
         }

@@ -18,11 +18,15 @@ use std::{
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     thread::JoinHandle,
+    time::Instant,
 };
 
 use tandem_actors::keys::Key;
 
-use super::ranges::{DIGEST_BYTES, Digest, DividedRange, Ranges, hash};
+use super::{
+    blocks::encode,
+    ranges::{DIGEST_BYTES, Digest, DividedRange, Ranges, hash},
+};
 use crate::disk::Disk;
 
 pub(crate) const FILE: &str = "digests";
@@ -80,7 +84,13 @@ pub(crate) type DigestReader = JoinHandle<Result<LoadedDigests, LoadError>>;
 /// Reads the file on a thread of its own.
 pub(crate) fn load(directory: &Path) -> DigestReader {
     let path = directory.join(FILE);
-    std::thread::spawn(move || DigestFile::load(&path))
+    std::thread::spawn(move || {
+        let started = Instant::now();
+        let loaded = DigestFile::load(&path);
+        let rows = loaded.as_ref().map_or(0, |loaded| loaded.ranges.rows());
+        tracing::debug!(millis = started.elapsed().as_millis() as u64, rows, "the digests are read");
+        loaded
+    })
 }
 
 /// Waits for the digests.
@@ -91,7 +101,7 @@ pub(crate) fn loaded(loading: DigestReader) -> Result<LoadedDigests, LoadError> 
 impl LoadedDigests {
     /// All ranges in order: where each begins, and the digests of its rows.
     pub fn into_ranges(self) -> Vec<(Key, Vec<Digest>)> {
-        self.ranges.iter().map(|(start, digests)| (Key::from_bytes(start), digests.to_vec())).collect()
+        self.ranges.iter().collect()
     }
 }
 
@@ -106,25 +116,24 @@ impl DigestFile {
             return Err(LoadError::Damaged { offset: 0 });
         }
         let log = u64::from_be_bytes(*header.last_chunk().unwrap_or(&[0; 8]));
-        let (mut offset, mut found) = (HEADER as u64, Vec::new());
-        let mut loaded: Option<(u64, Ranges, u64)> = None;
+        let (mut offset, mut ranges) = (HEADER as u64, Ranges::new());
+        // The last group, and where the first checkpoint's changes begin.
+        let mut loaded: Option<(u64, u64)> = None;
         while let Some((kind, payload)) = frame(&mut reader)? {
-            let mut payload_left = Decoder(&payload);
-            let understood = match (kind, &mut loaded) {
-                (RANGES, None) => payload_left.ranges(&mut found),
-                (CHECKPOINT, None) => payload_left.checkpoint(&mut Ranges::of(std::iter::empty())).map(|group| {
-                    let image = offset + (FRAME + payload.len()) as u64;
-                    loaded = Some((group, Ranges::of(std::mem::take(&mut found).into_iter()), image));
+            let after = offset + (FRAME + payload.len()) as u64;
+            let understood = match (kind, loaded) {
+                (RANGES, None) => ranges.append(&payload),
+                (CHECKPOINT, _) => Decoder(&payload).checkpoint(&mut ranges).map(|group| {
+                    loaded = Some((group, loaded.map_or(after, |(_, image)| image)));
                 }),
-                (CHECKPOINT, Some((last, ranges, _))) => payload_left.checkpoint(ranges).map(|group| *last = group),
                 _ => None,
             };
             // Its checksum is right, so a later version wrote it.
             understood.ok_or(LoadError::Damaged { offset })?;
-            offset += (FRAME + payload.len()) as u64;
+            offset = after;
         }
         drop(reader);
-        let (group, ranges, image) = loaded.ok_or(LoadError::Damaged { offset })?;
+        let (group, image) = loaded.ok_or(LoadError::Damaged { offset })?;
         let file = Self { path: path.to_owned(), file, log, group, keyed, end: offset, image, not_before: 0 };
         Ok(LoadedDigests { log, group, keyed, ranges, file: Some(file) })
     }
@@ -147,8 +156,8 @@ impl DigestFile {
         let mut new = Self { path, file, log, group, keyed, end: 0, image: 0, not_before: 0 };
         new.put(&header)?;
         let mut chunk = Vec::new();
-        for (start, digests) in ranges.iter() {
-            range(&mut chunk, start, digests);
+        for block in ranges.encoded() {
+            chunk.extend_from_slice(block);
             if chunk.len() >= CHUNK {
                 new.put(&framed(RANGES, &chunk))?;
                 chunk.clear();
@@ -188,7 +197,7 @@ impl DigestFile {
         for DividedRange { start, into } in divided {
             bytes(&mut payload, start.as_bytes());
             number(&mut payload, into.len());
-            into.iter().for_each(|(start, digests)| range(&mut payload, start.as_bytes(), digests));
+            into.iter().for_each(|(start, digests)| encode(&mut payload, start.as_bytes(), digests));
         }
         let begin = self.end;
         let written = self.put(&framed(CHECKPOINT, &payload)).and_then(|()| {
@@ -265,12 +274,6 @@ fn bytes(to: &mut Vec<u8>, bytes: &[u8]) {
     to.extend_from_slice(bytes);
 }
 
-fn range(to: &mut Vec<u8>, start: &[u8], digests: &[Digest]) {
-    bytes(to, start);
-    number(to, digests.len());
-    digests.iter().for_each(|digest| to.extend(digest.to_bytes()));
-}
-
 struct Decoder<'a>(&'a [u8]);
 
 impl<'a> Decoder<'a> {
@@ -296,13 +299,6 @@ impl<'a> Decoder<'a> {
         let (digests, rest) = self.0.split_at_checked(count.checked_mul(DIGEST_BYTES)?)?;
         self.0 = rest;
         Some((start, digests.as_chunks().0.iter().map(|digest| Digest::from_bytes(*digest)).collect()))
-    }
-
-    fn ranges(&mut self, to: &mut Vec<(Key, Vec<Digest>)>) -> Option<()> {
-        while !self.0.is_empty() {
-            to.push(self.range()?);
-        }
-        Some(())
     }
 
     /// Applies the changes of a checkpoint, and returns its group.

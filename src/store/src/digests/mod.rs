@@ -11,6 +11,7 @@
 //! Digests change after the engine's rows and before the recent rows are forgotten. Rows that are being written are
 //! not compared, because readers get the recent rows.
 
+mod blocks;
 mod checked;
 mod file;
 mod ranges;
@@ -169,11 +170,9 @@ impl Digests {
     /// The number of rows, and some ranges spread over all rows.
     fn sample(&self, most: usize) -> (u64, Vec<Part>) {
         let state = self.state.read();
-        let rows = state.ranges.iter().map(|(_, digests)| digests.len() as u64).sum();
-        let step = (state.ranges.iter().count() / most.max(1)).max(1);
-        let starts = state.ranges.iter().step_by(step).take(most).map(|(start, _)| Key::from_bytes(start));
-        let starts: Vec<_> = starts.collect();
-        (rows, starts.iter().map(|start| state.ranges.first(&Bounds::between(start, None), 1)).collect())
+        let starts = state.ranges.spread(most);
+        let parts = starts.iter().map(|start| state.ranges.first(&Bounds::between(start, None), 1));
+        (state.ranges.rows(), parts.collect())
     }
 
     /// Writes all digests into a new file with keyed checksums.
@@ -241,14 +240,17 @@ impl RangesRead {
 
 /// The digests of the engine's present rows, in memory.
 pub(super) fn survey(rows: &dyn Rows, log: u64, group: u64) -> Result<LoadedDigests, StoreError> {
-    let (coding, mut ranges) = (rows.row_coding(), Vec::new());
+    let (coding, mut ranges) = (rows.row_coding(), Ranges::new());
     in_pages(rows, b"", identity, |page| {
-        let first = if ranges.is_empty() { Key::from_bytes([]) } else { page[0].0.clone() };
-        ranges.extend(in_ranges(&first, &digests_of(&coding, &page)));
-        Ok(())
+        let first = if ranges.rows() == 0 { Key::from_bytes([]) } else { page[0].0.clone() };
+        let mut encoded = Vec::new();
+        for (start, digests) in in_ranges(&first, &digests_of(&coding, &page)) {
+            blocks::encode(&mut encoded, start.as_bytes(), &digests);
+        }
+        ranges.append(&encoded).ok_or_else(|| StoreError::new("the engine's rows are not in order"))
     })?;
     let keyed = coding.cipher().is_some();
-    Ok(LoadedDigests { log, group, keyed, ranges: Ranges::of(ranges.into_iter()), file: None })
+    Ok(LoadedDigests { log, group, keyed, ranges, file: None })
 }
 
 /// Writes digests into a store's directory.

@@ -1,10 +1,9 @@
 //! The digests of all rows, in ranges of neighbouring keys.
 
-use std::{collections::BTreeMap, ops::Bound};
-
 use tandem_actors::keys::Key;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::blocks::Blocks;
 use crate::{
     own_rows::{checkpoint_key, log_key},
     rows::Bounds,
@@ -18,9 +17,10 @@ pub(super) const FULL: usize = 64;
 
 /// A hash of the key, and the checksum of key and value that is in the row's seal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Digest([u32; 3]);
+pub(crate) struct Digest([u8; DIGEST_BYTES]);
 
-pub(super) const DIGEST_BYTES: usize = 12;
+pub(super) const DIGEST_BYTES: usize = HASH_BYTES + size_of::<u32>();
+const HASH_BYTES: usize = size_of::<u64>();
 
 impl Digest {
     /// The digest of a row as the engine stores it.
@@ -34,29 +34,26 @@ impl Digest {
     }
 
     pub(super) fn new(hash: u64, sum: u32) -> Self {
-        Self([(hash >> 32) as u32, hash as u32, sum])
+        let mut bytes = [0; DIGEST_BYTES];
+        bytes[..HASH_BYTES].copy_from_slice(&hash.to_be_bytes());
+        bytes[HASH_BYTES..].copy_from_slice(&sum.to_be_bytes());
+        Self(bytes)
     }
 
     pub(super) fn hash(self) -> u64 {
-        u64::from(self.0[0]) << 32 | u64::from(self.0[1])
+        self.0.first_chunk().map_or(0, |hash| u64::from_be_bytes(*hash))
     }
 
     pub(super) fn sum(self) -> u32 {
-        self.0[2]
+        self.0.last_chunk().map_or(0, |sum| u32::from_be_bytes(*sum))
     }
 
     pub(super) fn to_bytes(self) -> [u8; DIGEST_BYTES] {
-        let mut bytes = [0; DIGEST_BYTES];
-        bytes.chunks_exact_mut(4).zip(self.0).for_each(|(bytes, part)| bytes.copy_from_slice(&part.to_be_bytes()));
-        bytes
+        self.0
     }
 
     pub(super) fn from_bytes(bytes: [u8; DIGEST_BYTES]) -> Self {
-        let mut parts = [0; 3];
-        for (part, bytes) in parts.iter_mut().zip(bytes.as_chunks::<4>().0) {
-            *part = u32::from_be_bytes(*bytes);
-        }
-        Self(parts)
+        Self(bytes)
     }
 
     /// Whether it belongs to a row with this key.
@@ -65,7 +62,7 @@ impl Digest {
     }
 
     pub(super) fn has_hash(self, hash: u64) -> bool {
-        self.0[0] == (hash >> 32) as u32 && self.0[1] == hash as u32
+        self.hash() == hash
     }
 }
 
@@ -82,7 +79,7 @@ pub(crate) fn has_no_digest(key: &Key) -> bool {
 
 /// Every key lies in one range. A range goes from its start to the start of the next range.
 #[derive(Debug)]
-pub(crate) struct Ranges(BTreeMap<Box<[u8]>, Vec<Digest>>);
+pub(crate) struct Ranges(Blocks);
 
 /// Ranges that follow each other.
 #[derive(Debug)]
@@ -112,76 +109,55 @@ impl Part {
 }
 
 impl Ranges {
-    /// From ranges in order; the first one begins before all keys.
-    pub(super) fn of(ranges: impl Iterator<Item = (Key, Vec<Digest>)>) -> Self {
-        let mut map: BTreeMap<_, _> = ranges.map(|(start, digests)| (start.as_bytes().into(), digests)).collect();
-        map.entry(Box::default()).or_default();
-        Self(map)
+    /// One range without rows.
+    pub(super) fn new() -> Self {
+        Self(Blocks::new())
     }
 
-    fn holder(&mut self, key: &[u8]) -> &mut Vec<Digest> {
-        let found = self.0.range_mut::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back();
-        found.expect("the first range begins before all keys").1
+    /// Appends ranges in order, as they are in the file, behind all others. `None` if they are not well-formed.
+    pub(super) fn append(&mut self, encoded: &[u8]) -> Option<()> {
+        self.0.append(encoded)
     }
 
     pub(super) fn rows(&self) -> u64 {
-        self.0.values().map(Vec::len).sum::<usize>() as u64
+        self.0.rows() as u64
     }
 
     /// The digest that the row with this key must have. `None`: there must be no such row.
     pub fn get(&self, key: &Key) -> Option<Digest> {
-        let hash = hash(key);
-        let range = self.0.range::<[u8], _>((Bound::Unbounded, Bound::Included(key.as_bytes()))).next_back();
-        range.and_then(|(_, digests)| digests.iter().copied().find(|digest| digest.has_hash(hash)))
+        self.0.get(key)
     }
 
     /// Returns how many rows its range has.
     pub(super) fn put(&mut self, key: &Key, row: Option<Digest>) -> usize {
-        let hash = hash(key);
-        let digests = self.holder(key.as_bytes());
-        let place = digests.iter().position(|digest| digest.has_hash(hash));
-        match (place, row) {
-            (Some(place), Some(row)) => digests[place] = row,
-            (Some(place), None) => drop(digests.swap_remove(place)),
-            (None, Some(row)) => digests.push(row),
-            (None, None) => {}
-        }
-        digests.len()
+        self.0.put(key, row)
     }
 
     pub(super) fn divide(&mut self, DividedRange { start, into }: &DividedRange) {
         self.0.remove(start.as_bytes());
-        for (start, digests) in into {
-            self.0.insert(start.as_bytes().into(), digests.clone());
-        }
-        self.0.entry(Box::default()).or_default();
+        into.iter().for_each(|(start, digests)| self.0.insert(start.as_bytes(), digests));
+        self.0.complete();
     }
 
     /// The start of the range that a key lies in.
     pub(super) fn start(&self, key: &Key) -> Key {
-        let found = self.0.range::<[u8], _>((Bound::Unbounded, Bound::Included(key.as_bytes()))).next_back();
-        found.map_or_else(|| Key::from_bytes([]), |(start, _)| Key::from_bytes(&**start))
+        Key::from_bytes(self.0.holder(key.as_bytes()).start)
     }
 
-    /// At most `limit` ranges with keys within the bounds, from the first one on.
+    /// At most `most` ranges with keys within the bounds, from the first one on.
     pub fn first(&self, bounds: &Bounds, most: usize) -> Part {
-        let from = self.start(&Key::from_bytes(bounds.from.as_slice()));
-        let mut following = self.0.range::<[u8], _>((Bound::Included(from.as_bytes()), Bound::Unbounded));
-        let within = following
-            .by_ref()
-            .take(most)
-            .take_while(|(start, _)| start.as_ref() < bounds.to.as_slice() || start.as_ref() == from.as_bytes());
-        let ranges: Vec<_> = within.map(|(start, digests)| (Key::from_bytes(&**start), digests.clone())).collect();
-        self.part(ranges)
+        let mut ranges = self.0.from(&bounds.from);
+        let first = ranges.next().filter(|_| most > 0);
+        let within = ranges.take(most.saturating_sub(1)).take_while(|range| range.start < bounds.to.as_slice());
+        self.part(first.into_iter().chain(within).map(|range| range.decoded()).collect())
     }
 
-    /// At most `limit` ranges with keys within the bounds, up to the last one.
+    /// At most `most` ranges with keys within the bounds, up to the last one.
     pub fn last(&self, bounds: &Bounds, most: usize) -> Part {
-        let before = self.0.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(bounds.to.as_slice())));
         let mut ranges = Vec::new();
-        for (start, digests) in before.rev().take(most) {
-            ranges.push((Key::from_bytes(&**start), digests.clone()));
-            if **start <= *bounds.from {
+        for range in self.0.before(&bounds.to).take(most) {
+            ranges.push(range.decoded());
+            if range.start <= bounds.from.as_slice() {
                 break;
             }
         }
@@ -191,12 +167,22 @@ impl Ranges {
 
     fn part(&self, ranges: Vec<(Key, Vec<Digest>)>) -> Part {
         let last = ranges.last().map_or(&[][..], |(start, _)| start.as_bytes());
-        let next = self.0.range::<[u8], _>((Bound::Excluded(last), Bound::Unbounded)).next();
-        Part { to: next.map(|(start, _)| Key::from_bytes(&**start)), ranges }
+        Part { to: self.0.after(last).map(|range| Key::from_bytes(range.start)), ranges }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[Digest])> {
-        self.0.iter().map(|(start, digests)| (&**start, digests.as_slice()))
+    /// All ranges with their starts.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, Vec<Digest>)> {
+        self.0.iter().map(|range| range.decoded())
+    }
+
+    /// The starts of some ranges, spread over all rows.
+    pub(super) fn spread(&self, most: usize) -> Vec<Key> {
+        self.0.spread(most).map(Key::from_bytes).collect()
+    }
+
+    /// All ranges as they are in the file, in several parts.
+    pub(super) fn encoded(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.encoded()
     }
 }
 
