@@ -19,6 +19,8 @@ use super::{
 
 /// No session leaves memory by itself.
 const AWAKE: &[(&str, &str)] = &[("SESSIONS__IDLE_AFTER", "1h")];
+/// The same, with the smallest cache that the engine can have.
+const WITHOUT_CACHE: &[(&str, &str)] = &[("SESSIONS__IDLE_AFTER", "1h"), ("STORE__CACHE_MIB", "1")];
 const REPEATED: usize = 50;
 
 /// The measured figures with their names, which are the same for each store.
@@ -50,9 +52,14 @@ fn column(args: &Args, stored: &Stored, targets: Option<&mut Targets>) -> Column
     let node = Node::start(&stored.data, &args.engine, AWAKE);
     lists(&node, stored, &mut column);
     let sample = stored.some(args.pick(10_000, 400));
-    let resident = waking(&node, &sample, &mut column);
+    let with_cache = waking(&node, &sample, &mut column);
     column.push(("CPU of a second without requests", micros(at_rest(&node, args))));
     column.push(("stop", millis(node.stop())));
+    let node = Node::start(&stored.data, &args.engine, WITHOUT_CACHE);
+    let resident = waking(&node, &sample, &mut Column::new());
+    node.stop();
+    column.push(("memory of a resident session", format!("{:.1} KiB", resident / 1024.0)));
+    column.push(("– with its part of the engine's cache", format!("{:.1} KiB", with_cache / 1024.0)));
     let (node, stopped) = ready(stored, args);
     let commands: Vec<_> = sample.iter().take(200).map(world::save_draft).collect();
     load::all(node.address, 16, commands);
@@ -102,8 +109,8 @@ fn lists(node: &Node, stored: &Stored, column: &mut Column) {
     }
 }
 
-/// Activation, and the memory of a session: what the node grows by when sessions wake whose rows, users and tokens it
-/// has just read.
+/// Activation, and the memory of a session in bytes: what the node grows by when sessions wake whose lists, users and
+/// tokens it has just read. The engine keeps what it reads of the sessions in its cache.
 fn waking(node: &Node, sample: &[Session], column: &mut Column) -> f64 {
     let read: Vec<_> = sample.iter().map(|one| request("GET", "/api/v1/sessions", Some(&one.creator), None)).collect();
     let wake: Vec<_> = sample.iter().map(|one| request("GET", &one.path(""), Some(&one.creator), None)).collect();
@@ -120,7 +127,6 @@ fn waking(node: &Node, sample: &[Session], column: &mut Column) -> f64 {
     assert_eq!(asleep.refused + awake.refused, 0, "every look must succeed");
     column.push(("a look at a session that sleeps", millis(asleep.quantile(0.5))));
     column.push(("a look at one that is awake", millis(awake.quantile(0.5))));
-    column.push(("memory of a resident session", format!("{:.1} KiB", each / 1024.0)));
     let create: Vec<_> = sample.iter().take(REPEATED).map(|one| world::invite(&one.partner)).collect();
     column.push(("create a session", millis(load::one_by_one(node.address, &create).quantile(0.5))));
     each
