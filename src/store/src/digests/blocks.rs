@@ -366,6 +366,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn blocks_are_as_a_map_of_ranges(steps in prop::collection::vec((step(), key()), 1..80)) {
             let (mut blocks, mut model) = (Blocks::new(), Model::from([(Vec::new(), Vec::new())]));
@@ -407,6 +409,8 @@ mod tests {
         let mut blocks = Blocks::new();
         blocks.append(&encoded).expect("in order");
         assert_eq!((blocks.rows, blocks.ranges), (2, 3));
-        assert!(blocks.append(&encoded).is_none(), "the same ranges again");
+        for again in [&encoded[..], &encoded[encoded.len() / 2..]] {
+            assert!(blocks.append(again).is_none(), "they are there");
+        }
     }
 }

@@ -119,7 +119,8 @@ impl DigestFile {
         let (mut offset, mut ranges) = (HEADER as u64, Ranges::new());
         // The last group, and where the first checkpoint's changes begin.
         let mut loaded: Option<(u64, u64)> = None;
-        while let Some((kind, payload)) = frame(&mut reader)? {
+        let mut payload = Vec::new();
+        while let Some(kind) = frame(&mut reader, &mut payload)? {
             let after = offset + (FRAME + payload.len()) as u64;
             let understood = match (kind, loaded) {
                 (RANGES, None) => ranges.append(&payload),
@@ -250,19 +251,20 @@ fn frame_sum(kind: u8, length: [u8; 4], payload: &[u8]) -> u32 {
     sum.finalize()
 }
 
-/// The next frame. None at the end, and at a truncated or damaged frame.
-fn frame(reader: &mut impl Read) -> io::Result<Option<(u8, Vec<u8>)>> {
+/// Reads the next frame, and returns its kind. None at the end, and at a truncated or damaged frame.
+fn frame(reader: &mut impl Read, payload: &mut Vec<u8>) -> io::Result<Option<u8>> {
     let mut header = [0; FRAME];
     match reader.read_exact(&mut header) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         read => read?,
     }
     let [kind, a, b, c, d, sum @ ..] = header;
-    let (length, mut payload) = ([a, b, c, d], Vec::new());
-    reader.take(u32::from_be_bytes(length).into()).read_to_end(&mut payload)?;
+    let length = [a, b, c, d];
+    payload.clear();
+    reader.take(u32::from_be_bytes(length).into()).read_to_end(payload)?;
     let intact = payload.len() == u32::from_be_bytes(length) as usize
-        && frame_sum(kind, length, &payload) == u32::from_be_bytes(sum);
-    Ok(intact.then_some((kind, payload)))
+        && frame_sum(kind, length, payload) == u32::from_be_bytes(sum);
+    Ok(intact.then_some(kind))
 }
 
 fn number(to: &mut Vec<u8>, number: usize) {
