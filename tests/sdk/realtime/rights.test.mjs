@@ -73,7 +73,8 @@ describe('rights', { skip: !binary && 'TANDEM_BIN names no binary' }, () => {
     const [anna, ben] = [await connected('anna'), await connected('ben')];
     const session = await begin('anna', 'ben');
     const [hers, his] = [anna, ben].map(({ client }) => client.channels.get(`meetwithoutfear:session:${session}`));
-    const heard = collect(his);
+    // The event of his joining may still be on its way when he attaches.
+    const heard = collect({ subscribe: (listener) => his.subscribe(['typing', 'session.paused'], listener) });
     await his.attach();
     await hers.publish('typing', null);
     await api('anna', 'POST', `/sessions/${session}/pause`, { reason: 'a walk' });
