@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::Coordinator;
 use crate::{
-    domain::ids::SessionId,
+    domain::{Session, ids::SessionId},
     journal::CommitError,
     ports::{Change, Direction, StoreError, StoreFault},
     rows::{
@@ -69,13 +69,15 @@ impl Coordinator {
     }
 
     /// A session that has fallen back may have lost that somebody joined, whose membership still opens its channel.
+    /// Of a damaged session only a part is known, so its memberships stay.
     async fn delete_outdated_memberships(&self) -> Result<(), CommitError> {
         for page in pages(self.store(), keys::all_memberships()) {
             let mut outdated = Vec::new();
             for (key, _) in page? {
                 let Some((user, session)) = keys::parse_membership(&key) else { continue };
-                let state = stored::read(self.store(), &session)?.session;
-                if state.is_some_and(|state| state.participants().all(|participant| *participant != user)) {
+                let stored = stored::read(self.store(), &session)?;
+                let is_without = |state: Session| state.participants().all(|participant| *participant != user);
+                if stored.damage.is_none() && stored.session.is_some_and(is_without) {
                     outdated.push(Change::Delete(key));
                 }
             }
@@ -98,13 +100,20 @@ impl Coordinator {
     }
 
     async fn index_session(&self, session: &SessionId) -> Result<(), CommitError> {
-        if let Some(state) = stored::read(self.store(), session)?.session {
+        let stored = stored::read(self.store(), session)?;
+        if let Some(state) = stored.session {
             let mut rows = index_rows(&state, &self.deps.domain);
             let waiting = stored::account_work(self.store(), session)?;
             // A waiting erasure hides the session from its user already.
             let hidden = waiting.into_iter().filter(|(_, work)| work.erase);
-            let hidden: Vec<Key> = hidden.map(|(user, _)| keys::membership(&user, session)).collect();
-            rows.retain(|row| !matches!(row, Change::Put(key, _) if hidden.contains(key)));
+            let mut unchanged: Vec<Key> = hidden.map(|(user, _)| keys::membership(&user, session)).collect();
+            if stored.damage.is_some() {
+                // A membership may say more than what is known before the damage.
+                for key in state.participants().map(|user| keys::membership(user, session)) {
+                    unchanged.extend(self.store().get(&key)?.map(|_| key));
+                }
+            }
+            rows.retain(|row| !matches!(row, Change::Put(key, _) if unchanged.contains(key)));
             self.deps.journal.write(rows).await?;
         }
         for page in pages(self.store(), keys::events(session)) {

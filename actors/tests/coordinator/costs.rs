@@ -171,6 +171,22 @@ fn a_store_without_index_rows_gets_all_of_them() {
 }
 
 #[test]
+fn a_damaged_session_keeps_its_memberships_when_the_index_is_built() {
+    run(async {
+        let (world, session) = World::with_session().await;
+        let joined = world.store.rows_under(&keys::events(&session)).pop().expect("an event").0;
+        let damaged = Change::Put(joined, "not an event".into());
+        let lost = Change::Delete(keys::index_marker());
+        world.store.commit(&[Commit { fence: None, changes: vec![damaged, lost] }]).expect("written");
+        let memberships = || world.store.rows_under(&keys::all_memberships());
+        let before = memberships();
+        assert_eq!(before.len(), 2);
+        world.coordinator.index_sessions().await.expect("indexed");
+        assert_eq!(memberships(), before);
+    });
+}
+
+#[test]
 fn a_frozen_thread_is_charged_to_the_session_that_froze_it() {
     run(async {
         let limits = SupervisionLimits {
