@@ -27,8 +27,8 @@ use super::{
 pub const EVENTS: usize = 10;
 /// The version of the prepared rows. Raise it when the rows of a session change.
 const VERSION: u32 = 2;
-/// The prefixes of a session's rows.
-const KINDS: &[u8] = b"evsoimlnd";
+/// The prefixes of a session's rows, in order.
+const KINDS: &[u8] = b"deilmnosv";
 
 /// A data directory with a given number of sessions.
 pub struct Stored {
@@ -82,10 +82,8 @@ impl Stored {
         first.close();
         drop(first);
         fs::remove_dir_all(&path).expect("the store is removed");
-        let mut kinds = KINDS.to_vec();
-        kinds.sort_unstable();
         let mut own = own.into_iter().peekable();
-        let mut sessions = kinds.into_iter().flat_map(|kind| self.rows_of_kind(template, kind)).peekable();
+        let mut sessions = KINDS.iter().flat_map(|kind| self.rows_of_kind(template, *kind)).peekable();
         let next = || match (own.peek(), sessions.peek()) {
             (Some((one, _)), Some((other, _))) if one > other => sessions.next(),
             (Some(_), _) => own.next(),

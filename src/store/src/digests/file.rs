@@ -24,8 +24,8 @@ use std::{
 use tandem_actors::keys::Key;
 
 use super::{
-    blocks::encode,
-    ranges::{DIGEST_BYTES, Digest, DividedRange, Ranges, hash},
+    blocks::{EncodedRange, encode, number},
+    ranges::{Digest, DividedRange, Ranges, hash},
 };
 use crate::disk::Disk;
 
@@ -188,16 +188,16 @@ impl DigestFile {
         divided: &[DividedRange],
     ) -> io::Result<()> {
         let mut payload = group.to_be_bytes().to_vec();
-        number(&mut payload, changes.len());
+        payload.extend(number(changes.len()));
         for (key, row) in changes {
             bytes(&mut payload, key.as_bytes());
             payload.push(u8::from(row.is_some()));
             payload.extend(row.iter().flat_map(|row| row.sum().to_be_bytes()));
         }
-        number(&mut payload, divided.len());
+        payload.extend(number(divided.len()));
         for DividedRange { start, into } in divided {
             bytes(&mut payload, start.as_bytes());
-            number(&mut payload, into.len());
+            payload.extend(number(into.len()));
             into.iter().for_each(|(start, digests)| encode(&mut payload, start.as_bytes(), digests));
         }
         let begin = self.end;
@@ -267,12 +267,8 @@ fn frame(reader: &mut impl Read, payload: &mut Vec<u8>) -> io::Result<Option<u8>
     Ok(intact.then_some(kind))
 }
 
-fn number(to: &mut Vec<u8>, number: usize) {
-    to.extend(u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
-}
-
 fn bytes(to: &mut Vec<u8>, bytes: &[u8]) {
-    number(to, bytes.len());
+    to.extend(number(bytes.len()));
     to.extend_from_slice(bytes);
 }
 
@@ -297,10 +293,9 @@ impl<'a> Decoder<'a> {
     }
 
     fn range(&mut self) -> Option<(Key, Vec<Digest>)> {
-        let (start, count) = (self.key()?, self.number()?);
-        let (digests, rest) = self.0.split_at_checked(count.checked_mul(DIGEST_BYTES)?)?;
-        self.0 = rest;
-        Some((start, digests.as_chunks().0.iter().map(|digest| Digest::from_bytes(*digest)).collect()))
+        let range = EncodedRange::decode(self.0, 0)?;
+        self.0 = &self.0[range.end()..];
+        Some(range.decoded())
     }
 
     /// Applies the changes of a checkpoint, and returns its group.

@@ -331,13 +331,19 @@ fn a_copy_holds_every_row_of_its_source() {
     }
 }
 
+/// A store with rows, and a place for another one.
+fn source_and_target(engine: Engine) -> (tempfile::TempDir, Location, Vec<(Key, Bytes)>, Location) {
+    let directory = tempfile::tempdir().unwrap();
+    let from = location(engine, &directory.path().join("from"));
+    let rows = filled(engine, &from.path);
+    let to = location(engine, &directory.path().join("to"));
+    (directory, from, rows, to)
+}
+
 #[test]
 fn a_directory_where_a_copy_was_cut_off_is_not_taken_for_a_new_one() {
     for engine in BOTH {
-        let directory = tempfile::tempdir().unwrap();
-        let from = location(engine, &directory.path().join("from"));
-        let rows = filled(engine, &from.path);
-        let to = location(engine, &directory.path().join("to"));
+        let (_directory, from, rows, to) = source_and_target(engine);
         let cut_off = std::panic::catch_unwind(|| {
             copy(&from, &to, |progress| assert!(progress.phase != Phase::Verifying, "cut off here"))
         });
@@ -352,10 +358,7 @@ fn a_directory_where_a_copy_was_cut_off_is_not_taken_for_a_new_one() {
 #[test]
 fn a_store_that_is_made_of_rows_has_them_all_and_is_whole() {
     for engine in BOTH {
-        let directory = tempfile::tempdir().unwrap();
-        let from = location(engine, &directory.path().join("from"));
-        let rows = filled(engine, &from.path);
-        let to = location(engine, &directory.path().join("to"));
+        let (_directory, _, rows, to) = source_and_target(engine);
         let cut_off = std::panic::catch_unwind(|| {
             let until = rows.iter().take(rows.len() / 2).cloned();
             store::fill(&to, &Options::default(), until.chain(std::iter::from_fn(|| panic!("cut off here"))))
