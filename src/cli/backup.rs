@@ -1,4 +1,5 @@
-//! `tandem backup`: of the running node, or of the store of a stopped one.
+//! `tandem backup`: of the running node, or of the store of a stopped one. A database can be read whether a node uses
+//! it or not. But a node on this machine takes the backup itself, so that its metrics and its console know of it.
 
 use std::{path::Path, time::Duration};
 
@@ -9,7 +10,7 @@ use crate::{
     backups::{BackupStatus, TakenBackup},
     config::Settings,
     operator, secrets,
-    store::{self, BackupProgress, Location, Place, PostgresError, StoreOpenError},
+    store::{BackupProgress, Backups, Place, StoreOpenError},
 };
 
 /// The time between two requests for the progress.
@@ -60,21 +61,9 @@ pub enum What {
     Snapshot,
 }
 
-/// The store's directory. A database has backups of its own.
-pub fn in_directory(settings: &Settings) -> Result<Location, Failure> {
-    match settings.store_place() {
-        Place::Directory(location) => Ok(location),
-        Place::Postgres { address, .. } => {
-            let instead =
-                "use PostgreSQL's own (pg_basebackup with an archive of the WAL, or pg_dump), or `tandem store copy`";
-            Err(PostgresError::NotForIt { address, doing: "this command", instead }.into())
-        }
-    }
-}
-
 pub fn take(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) -> Result<TakenBackup, Failure> {
-    let place = Place::from(in_directory(settings)?);
-    match place.inspect(&settings.store_options()) {
+    let (place, options) = (settings.store_place(), settings.store_options());
+    match place.inspect_unused(&options) {
         Err(StoreOpenError::Locked { .. }) => actix_web::rt::System::new().block_on(of_node(settings, to, what, bar)),
         Ok(true) => of_store(settings, to, what, bar),
         Ok(false) => Err(Failure::new(format_args!(
@@ -120,7 +109,15 @@ fn outcome(status: BackupStatus, number: u64) -> Option<Result<TakenBackup, Stri
 }
 
 fn of_store(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) -> Result<TakenBackup, Failure> {
-    let (store, backups) = store::open_with_backups(&in_directory(settings)?, &settings.store_options())?;
+    let options = settings.store_options();
+    let (store, backups) = match settings.store_place() {
+        // A node on another machine may use it.
+        Place::Postgres { address, .. } => (None, Backups::of_database(&address, &options)),
+        place @ Place::Directory(_) => {
+            let (store, backups) = place.open_with_backups(&options)?;
+            (Some(store), backups)
+        }
+    };
     let show = &mut |BackupProgress { rows, total }| {
         bar.set_length(total);
         bar.set_position(rows);
@@ -135,7 +132,9 @@ fn of_store(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) -> Re
             }
         }
     };
-    store.close();
+    if let Some(store) = store {
+        store.close();
+    }
     Ok(TakenBackup::from(&taken?))
 }
 

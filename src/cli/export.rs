@@ -51,10 +51,10 @@ pub fn export(settings: &Settings, to: &Path) -> CommandResult {
 }
 
 pub fn import(settings: &Settings, from: &Path) -> CommandResult {
-    let location = backup::in_directory(settings)?;
+    let place = settings.store_place();
     let bar = progress::counting("importing");
     let mut show = |RestoreProgress { rows, .. }: RestoreProgress| bar.set_position(rows);
-    let rows = store::import(from, &location, &settings.store_options(), &mut show);
+    let rows = place.import(from, &settings.store_options(), &mut show);
     bar.finish_and_clear();
-    Ok(print(format_args!("imported {} rows into {location}", rows?))?)
+    Ok(print(format_args!("imported {} rows into {place}", rows?))?)
 }

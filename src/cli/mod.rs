@@ -120,13 +120,13 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
-    /// Make the store of a data directory from an export
+    /// Make the store of a node from an export
     Import {
         /// The file that `tandem export` has written
         #[arg(long, value_name = "FILE")]
         from: PathBuf,
     },
-    /// Make a data directory from a backup
+    /// Make a data directory, or the store in a database, from a backup
     Restore(restore::Restore),
     /// Operate on one session of the running node
     #[command(subcommand)]

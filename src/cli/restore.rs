@@ -1,13 +1,13 @@
-//! `tandem restore`: a data directory from a backup.
+//! `tandem restore`: a data directory from a backup, or the store in a database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tandem_actors::domain::time::Timestamp;
 
 use super::{CommandResult, Failure, output::print, progress};
 use crate::{
     config::Settings,
-    store::{self, BackupListing, Engine, RestorePoint, RestoreProgress, RestoreReport},
+    store::{self, Address, BackupListing, Engine, RestorePoint, RestoreProgress, RestoreReport},
 };
 
 /// What is restored, and where.
@@ -16,19 +16,20 @@ pub struct Restore {
     /// The directory that `tandem backup` has written
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
-    /// The data directory to make; it must be empty or not there
+    /// The data directory to make; it must be empty or not there. Or postgres://USER@HOST/DATABASE, which must have no
+    /// store; then the secrets go to the directory of --data, if it has none
     #[arg(long, value_name = "DATA", required_unless_present = "list")]
     to: Option<PathBuf>,
     /// This backup [default: the newest]
     #[arg(long, value_name = "ID")]
     backup: Option<String>,
-    /// The state at this time, as 2026-01-31T12:00:00Z
+    /// The state at this time, as 2026-01-31T12:00:00Z; a database has none between two backups
     #[arg(long, value_name = "TIME", conflicts_with_all = ["backup", "position"], value_parser = moment)]
     at: Option<Timestamp>,
     /// The state after this group of the journal
     #[arg(long, value_name = "GROUP", conflicts_with = "backup")]
     position: Option<u64>,
-    /// The engine of the new store: sled or redb [default: that of the backup]
+    /// The engine of the store in a new data directory: sled or redb [default: that of the backup; of a database, sled]
     #[arg(long, value_name = "ENGINE", value_parser = engine)]
     engine: Option<Engine>,
     /// Only say what can be restored
@@ -48,6 +49,7 @@ fn engine(text: &str) -> Result<Engine, String> {
 
 pub fn run(settings: &Settings, asked: Restore) -> CommandResult {
     let Some(to) = &asked.to else { return list(&asked) };
+    let database = database(to, asked.engine)?;
     let choice = match (asked.backup, asked.position, asked.at) {
         (Some(id), ..) => RestorePoint::Backup(id),
         (_, Some(position), _) => RestorePoint::Position(position),
@@ -61,27 +63,55 @@ pub fn run(settings: &Settings, asked: Restore) -> CommandResult {
         bar.set_position(rows);
     };
     let restored = store::plan(&asked.from, &choice, &mut show).and_then(|plan| {
-        let restored = plan.restore(to, asked.engine, &settings.store_options(), &mut show)?;
-        Ok((plan, restored))
+        let options = settings.store_options();
+        let (store, report) = match &database {
+            None => plan.restore(to, asked.engine, &options, &mut show).map(|(at, report)| (at.to_string(), report))?,
+            Some(address) => {
+                let report = plan.restore_into_database(address, &settings.data, &options, &mut show)?;
+                (address.to_string(), report)
+            }
+        };
+        Ok((plan, store, report))
     });
     bar.finish_and_clear();
-    let (plan, RestoreReport { location, rows, erased_later, secrets }) = restored?;
-    print(format_args!(
-        "restored {location}: {rows} rows at position {}, of backup {}",
-        plan.position, plan.manifest.id
-    ))?;
+    let (plan, store, RestoreReport { rows, erased_later, secrets, kept }) = restored?;
+    print(format_args!("restored {store}: {rows} rows at position {}, of backup {}", plan.position, plan.manifest.id))?;
     if erased_later > 0 {
         print(format_args!("{erased_later} accounts were erased after that: the node erases them again at its start"))?;
     }
     if plan.manifest.damaged > 0 {
         print(format_args!("{}: an older backup may have them", left_out(plan.manifest.damaged)))?;
     }
-    match secrets.join(", ") {
-        names if names.is_empty() => print(format_args!(
-            "the backup holds no secrets: put those of the node into {}, or it makes new ones, and old tokens end",
-            to.display()
-        ))?,
-        names => print(format_args!("restored {names} in {}", to.display()))?,
+    tell_secrets(if database.is_some() { &settings.data } else { to }, &secrets, &kept)?;
+    if database.is_some() && secrets.iter().any(|name| name == "config.toml") {
+        print("config.toml is that of the node that was backed up: see to its store.engine and store.url")?;
+    }
+    Ok(())
+}
+
+/// The address of a database in `--to`. `None` for a data directory.
+fn database(to: &Path, engine: Option<Engine>) -> Result<Option<Address>, Failure> {
+    let refused = |problem: String| Failure { code: 2, ..Failure::new(problem) };
+    let Some(text) = to.to_str().filter(|text| text.contains("://")) else { return Ok(None) };
+    let address = text.parse::<Address>();
+    let address = address.map_err(|error| refused(format!("--to: the address of a database {error}")))?;
+    match engine {
+        None => Ok(Some(address)),
+        Some(_) => Err(refused("--engine is for a data directory, and --to names a database".into())),
+    }
+}
+
+fn tell_secrets(data: &Path, restored: &[String], kept: &[String]) -> CommandResult {
+    let data = data.display();
+    if restored.is_empty() && kept.is_empty() {
+        print(format_args!(
+            "the backup holds no secrets: put those of the node into {data}, or it makes new ones, and old tokens end"
+        ))?;
+    }
+    for (done, names) in [("restored", restored), ("kept, as there already,", kept)] {
+        if !names.is_empty() {
+            print(format_args!("{done} {} in {data}", names.join(", ")))?;
+        }
     }
     Ok(())
 }

@@ -79,9 +79,6 @@ impl Settings {
         let has_address = self.store.engine != StoreKind::Postgres || self.store.url.is_some();
         let right = "must be set with store.engine = \"postgres\", as \"postgres://USER@HOST:5432/DATABASE\"";
         require(has_address, "store.url", right)?;
-        let is_scheduled = self.backup.schedule.is_some();
-        let instead = "is not for store.engine = \"postgres\": use PostgreSQL's own backup, and leave it out";
-        require(self.store.engine != StoreKind::Postgres || !is_scheduled, "backup.schedule", instead)?;
         let is_encrypted = !self.store.encryption_key_file.as_os_str().is_empty();
         let instead = "is not for store.engine = \"postgres\": encrypt the disk of the database, and leave it out";
         require(self.store.engine != StoreKind::Postgres || !is_encrypted, "store.encryption_key_file", instead)?;

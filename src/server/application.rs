@@ -39,7 +39,7 @@ use crate::{
     limits::NodeLimits,
     operator::{self, OperatorFile},
     secrets,
-    store::{self, Backups, Envelope, Place},
+    store::{self, Backups, Place},
     tls::ServerCertificate,
     version::VERSION,
 };
@@ -75,8 +75,7 @@ impl Application {
         crate::files::restrict_modes(&settings.data, settings.store_place().path());
         let token_hint = complete(&mut settings)?;
         announce(&settings, address);
-        let envelope = backups.as_ref().map_or_else(Envelope::default, Backups::envelope);
-        let (durable, threads) = Durable::start(&settings, store, envelope)?;
+        let (durable, threads) = Durable::start(&settings, store, backups.envelope())?;
         let coordination = Coordination::start(&settings, address, &durable).await?;
         let auth = verifier(&settings, durable.clock.clone()).await?;
         let (operator_token, stopping) = (operator::fresh_token(), Arc::new(AtomicBool::new(false)));
@@ -87,8 +86,8 @@ impl Application {
             stopping: stopping.clone(),
             member: fleet.as_ref().map(|node| node.member.clone()),
             metrics,
-            rekeying: backups.as_ref().map(Backups::rekeying),
-            backups: backups.map(|backups| backup_service(&settings, backups)),
+            rekeying: backups.rekeying(),
+            backups: Some(backup_service(&settings, backups)),
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;
         erase_again(&state).await;
@@ -168,7 +167,7 @@ impl Application {
 }
 
 /// A store that is open.
-pub(super) type OpenStore = (Arc<dyn Store>, Option<Backups>);
+pub(super) type OpenStore = (Arc<dyn Store>, Backups);
 
 /// The certificate, and the task that renews it if the node does that itself.
 type Certificate = (Option<Arc<ServerCertificate>>, Option<Acme>);

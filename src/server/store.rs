@@ -7,23 +7,18 @@ use std::{
     sync::Arc,
 };
 
-use tandem_actors::ports::Store;
-
-use super::StartError;
+use super::{StartError, application::OpenStore};
 use crate::{
     config::Settings,
     secrets,
-    store::{self, Backups, Member, Place, PostgresError, StoreOpenError},
+    store::{self, Member, Place, PostgresError, StoreOpenError},
 };
 
 /// A file in the data directory. It says that a store was made.
 const MADE: &str = "store.made";
 
 /// `member` is what this node is in its fleet.
-pub(super) fn open(
-    settings: &Settings,
-    member: Option<Arc<Member>>,
-) -> Result<(Arc<dyn Store>, Option<Backups>), StartError> {
+pub(super) fn open(settings: &Settings, member: Option<Arc<Member>>) -> Result<OpenStore, StartError> {
     let place = settings.store_place();
     let options = store::Options { member, ..settings.store_options() };
     let opened = match (&place, sign(settings).filter(|_| !settings.start_afresh)) {

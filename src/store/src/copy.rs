@@ -88,11 +88,8 @@ pub fn copy(
     match to {
         Place::Directory(location) => into_directory(&job, location, options, &mut progress),
         Place::Postgres { address, .. } => {
-            let target = DirectRows::fill(address, options).map_err(StoreOpenError::from)?;
-            let copied = job.run(&target, &mut progress).and_then(|report| {
-                target.complete().map_err(|error| CopyError::Write(to.clone(), error)).map(|()| report)
-            });
-            copied.inspect_err(|_| target.give_up())
+            let unwritten = |error| CopyError::Write(to.clone(), error);
+            DirectRows::make(address, options, unwritten, |target| job.run(target, &mut progress))
         }
     }
 }

@@ -60,7 +60,7 @@ pub use self::{
     address::{Address, InvalidAddress},
     backup::{
         BackupError, BackupListing, BackupProgress, BackupReport, Backups, ImportError, Manifest, RestorePlan,
-        RestorePoint, RestoreProgress, RestoreReport, SecretFile, import, list, plan,
+        RestorePoint, RestoreProgress, RestoreReport, SecretFile, list, plan,
     },
     copy::{CopyError, CopyReport, Phase, Progress, copy},
     disk::{Disk, RealDisk},
@@ -73,7 +73,7 @@ pub use self::{
     new_store::fill,
     open::{is_there, open, open_with_backups},
     password::Password,
-    place::{Place, StoreKind},
+    place::Place,
     postgres::{LeaseClock, Member, NodeSeen, Owner, Sight, Standby, fleet_nodes},
     repair::{RepairError, RepairReport, repair},
     room::{RoomLeft, Space},
@@ -144,6 +144,38 @@ impl Engine {
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// The values of `store.engine`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// [`Engine::Sled`]; the default.
+    Sled,
+    /// [`Engine::Redb`].
+    Redb,
+    /// A PostgreSQL database.
+    Postgres,
+}
+
+impl StoreKind {
+    /// The engine of a store in a directory.
+    pub const fn engine(self) -> Option<Engine> {
+        match self {
+            Self::Sled => Some(Engine::Sled),
+            Self::Redb => Some(Engine::Redb),
+            Self::Postgres => None,
+        }
+    }
+}
+
+impl From<Engine> for StoreKind {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Sled => Self::Sled,
+            Engine::Redb => Self::Redb,
+        }
     }
 }
 

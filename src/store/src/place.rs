@@ -7,12 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use serde::Deserialize;
 use tandem_actors::ports::Store;
 
 use super::{
-    Backups, Engine, InvalidLocation, Location, Options, RepairReport, StoreOpenError, VerifyReport,
+    Backups, Engine, ImportError, InvalidLocation, Location, Options, RepairReport, RestoreProgress, StoreKind,
+    StoreOpenError, VerifyReport,
     address::{Address, InvalidAddress},
+    backup,
+    directory::Directory,
     error::PostgresError,
     open::{self, read_rows},
     postgres::{self, DirectRows},
@@ -21,18 +23,6 @@ use super::{
     rows::{Rows, Strictness},
     verify,
 };
-
-/// The values of `store.engine`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StoreKind {
-    /// [`Engine::Sled`]; the default.
-    Sled,
-    /// [`Engine::Redb`].
-    Redb,
-    /// A PostgreSQL database.
-    Postgres,
-}
 
 /// The place of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,16 +108,45 @@ impl Place {
         }
     }
 
-    /// As [`Place::open`], with the means to take backups of the open store. `None` for a database, which has its own.
+    /// As [`Place::open`], with the means to take backups of the open store.
     ///
     /// # Errors
     /// In one line.
-    pub fn open_with_backups(&self, options: &Options) -> Result<(Arc<dyn Store>, Option<Backups>), StoreOpenError> {
+    pub fn open_with_backups(&self, options: &Options) -> Result<(Arc<dyn Store>, Backups), StoreOpenError> {
         match self {
-            Self::Directory(location) => {
-                open::open_with_backups(location, options).map(|(store, backups)| (store, Some(backups)))
+            Self::Directory(location) => open::open_with_backups(location, options),
+            Self::Postgres { address, here } => {
+                let store = postgres::open(address, here, options)?;
+                Ok((store, Backups::of_database(address, options)))
             }
-            Self::Postgres { address, here } => postgres::open(address, here, options).map(|store| (store, None)),
+        }
+    }
+
+    /// As [`Place::inspect`]. Also refuses a database that a node on this machine uses, from the same data directory.
+    ///
+    /// # Errors
+    /// As [`Place::inspect`]. [`StoreOpenError::Locked`] if it is in use.
+    pub fn inspect_unused(&self, options: &Options) -> Result<bool, StoreOpenError> {
+        if let Self::Postgres { here, .. } = self {
+            Directory::check_free(here, &[])?;
+        }
+        self.inspect(options)
+    }
+
+    /// Makes a store from an export. There must be none yet. The whole file is read and checked before anything is
+    /// written.
+    ///
+    /// # Errors
+    /// The first invalid line, or the reason why the store cannot be made.
+    pub fn import(
+        &self,
+        file: &Path,
+        options: &Options,
+        progress: &mut dyn FnMut(RestoreProgress),
+    ) -> Result<u64, ImportError> {
+        match self {
+            Self::Directory(location) => backup::import(file, location, options, progress),
+            Self::Postgres { address, .. } => backup::import_into_database(file, address, options, progress),
         }
     }
 
@@ -167,7 +186,8 @@ impl Place {
             Self::Postgres { address, .. } => Err(RepairError::from(StoreOpenError::from(PostgresError::NotForIt {
                 address: address.clone(),
                 doing: "`tandem store repair`",
-                instead: "bring it back from PostgreSQL's own backup; `tandem store verify` names the rows that are damaged",
+                instead: "bring it back from PostgreSQL's own backup, or restore one of `tandem backup` into another database; \
+                          `tandem store verify` names the rows that are damaged",
             }))),
         }
     }

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Conversation, GET_ROUTES, Member, Request, Server, items};
+use super::{Conversation, GET_ROUTES, Member, Request, Server, eventually, items};
 
 const OWN: [&str; 11] = [
     "/auth/me",
@@ -51,6 +51,16 @@ pub async fn looked_at(both: &Conversation) {
     for member in both.members() {
         of(member).await;
     }
+}
+
+/// The channel has told the last event of the session: an answer to a command does not wait for that.
+pub async fn told(server: &Server, both: &Conversation) {
+    let last = both.anna.events().await.pop().expect("an event");
+    let id = format!("{}:{}", both.session, last["seq"]);
+    eventually(format!("{id} on the channel"), || async {
+        history(server, &both.session).await.iter().any(|message| message["id"] == id.as_str()).then_some(())
+    })
+    .await;
 }
 
 /// All that both see.

@@ -2,6 +2,7 @@
 //! the node, to the database, or to who owns it.
 
 mod away;
+mod backup;
 mod fleet;
 mod history;
 mod owners;

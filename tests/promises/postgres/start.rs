@@ -93,13 +93,6 @@ async fn stores_move_between_a_directory_and_a_database() {
     assert!(verified.code == Some(0) && verified.stdout.contains("nothing is damaged"), "{verified:?}");
     let repaired = run(&["store", "repair", "--store", &address], &password).await;
     assert!(repaired.refused_with_one_line().contains("is not for a database"), "{}", repaired.stderr);
-    let database = [
-        ("TANDEM__STORE__ENGINE", "postgres"),
-        ("TANDEM__STORE__URL", &*address),
-        ("TANDEM__STORE__PASSWORD", PASSWORD),
-    ];
-    let backed_up = run(&["backup", "--to", "nowhere", "--data", &data], &database).await;
-    assert!(backed_up.refused_with_one_line().contains("use PostgreSQL's own"), "{}", backed_up.stderr);
 }
 
 /// Encrypted and checked, although the database is on this machine: the address says so.

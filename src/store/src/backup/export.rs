@@ -28,7 +28,7 @@ use crate::{
     digests::has_no_digest,
     new_store::{fill_page, make_filled},
     own_rows::SCHEMA,
-    rows::PAGE,
+    rows::{PAGE, Rows},
 };
 
 const VERSION: u32 = 1;
@@ -171,24 +171,37 @@ pub fn import(
     options: &Options,
     progress: &mut dyn FnMut(RestoreProgress),
 ) -> Result<u64, ImportError> {
-    let total = each_row(file, |_, _, rows| {
+    let total = check(file, progress)?;
+    make_filled(to, options, |target| fill(file, target, total, progress))?;
+    Ok(total)
+}
+
+/// Reads and checks the whole file. Returns the number of rows.
+pub(super) fn check(file: &Path, progress: &mut dyn FnMut(RestoreProgress)) -> Result<u64, ImportError> {
+    each_row(file, |_, _, rows| {
         progress(RestoreProgress { is_verifying: true, rows, total: 0 });
         Ok(())
+    })
+}
+
+/// Writes all rows of the file into a new store. They all have seals, and the store does not say so yet.
+pub(super) fn fill(
+    file: &Path,
+    target: &dyn Rows,
+    total: u64,
+    progress: &mut dyn FnMut(RestoreProgress),
+) -> Result<(), ImportError> {
+    let mut page = Vec::with_capacity(PAGE);
+    let fill = |page| fill_page(target, page).map_err(BackupError::from);
+    each_row(file, |key, value, rows| {
+        page.push((key, value));
+        if page.len() >= PAGE {
+            fill(std::mem::take(&mut page))?;
+            progress(RestoreProgress { is_verifying: false, rows, total });
+        }
+        Ok(())
     })?;
-    make_filled(to, options, |target| {
-        let mut page = Vec::with_capacity(PAGE);
-        let fill = |page| fill_page(target, page).map_err(BackupError::from);
-        each_row(file, |key, value, rows| {
-            page.push((key, value));
-            if page.len() >= PAGE {
-                fill(std::mem::take(&mut page))?;
-                progress(RestoreProgress { is_verifying: false, rows, total });
-            }
-            Ok(())
-        })?;
-        Ok::<_, ImportError>(fill(page)?)
-    })?;
-    Ok(total)
+    Ok(fill(page)?)
 }
 
 /// Passes each row to `take`, with the number of rows so far. Returns the number of rows.

@@ -177,7 +177,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Engine, Location, Options, open_with_backups};
+    use crate::{Engine, Location, Options, backup::Source, open_with_backups};
 
     /// A file that has room for this many bytes.
     struct Room(usize);
@@ -201,8 +201,9 @@ mod tests {
         let (store, backups) = open_with_backups(&location, &Options::default()).expect("a store");
         let row = Change::Put(Key::from_bytes(*b"x"), vec![1; 20_000].into());
         store.commit(&[Commit { fence: None, changes: vec![row] }]).expect("written");
-        let upto = backups.store.last();
-        let copied = |room| copy_to(&mut BufWriter::new(Room(room)), &backups.store, upto - 1, upto);
+        let Source::Directory(journaled, _) = &backups.source else { panic!("it is in a directory") };
+        let upto = journaled.last();
+        let copied = |room| copy_to(&mut BufWriter::new(Room(room)), journaled, upto - 1, upto);
         for room in [0, HEADER] {
             let error = copied(room).expect("the journal can be read").expect_err("full");
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);

@@ -16,7 +16,7 @@ use crate::journaled::JournaledStore;
 pub(super) struct Archived {
     log: String,
     /// The last group of the last backup. 0 without a backup.
-    pub end: u64,
+    end: u64,
     /// The files of groups, in order.
     files: Vec<GroupsFile>,
 }
@@ -31,6 +31,12 @@ impl Archived {
         files.sort_by_key(|groups| groups.first);
         files.dedup();
         Ok(Self { log, end, files })
+    }
+
+    /// Refuses a store whose last group is `last`, if a backup has a later one.
+    pub fn check_not_later(&self, last: u64, directory: &BackupDirectory) -> Result<(), BackupError> {
+        let is_later = self.end > last;
+        if is_later { Err(BackupError::Later { path: directory.root().to_owned() }) } else { Ok(()) }
     }
 
     /// Whether the store's journal continues from the last group. False if the journal no longer has that group.

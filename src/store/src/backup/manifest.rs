@@ -12,7 +12,7 @@ use super::{
     BackupError,
     directory::{BackupDirectory, sha256},
 };
-use crate::Engine;
+use crate::StoreKind;
 
 pub(super) const FORMAT: u32 = 1;
 
@@ -26,17 +26,17 @@ pub struct Manifest {
     pub id: String,
     /// When it was complete.
     pub created_at: Timestamp,
-    /// The engine of the store. A restore can use another engine.
-    pub engine: Engine,
+    /// The kind of the store. A restore can make a store of another kind.
+    pub engine: StoreKind,
     /// The layout of keys and records.
     pub schema: u32,
-    /// The id of the store's journal, in hexadecimal digits.
+    /// The id of the store's journal, or of the database, in hexadecimal digits.
     pub log: String,
     /// The chunks contain the changes of all groups up to this one, and some changes of the groups up to `position`.
     pub base: u64,
     /// A restore ends at this group: it has all changes up to it, and none after it.
     pub position: u64,
-    /// When that group was written. Absent if an earlier version wrote it.
+    /// When that group was written. Absent for a database, and if an earlier version wrote the group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position_at: Option<Timestamp>,
     /// Rows in the chunks.
@@ -139,6 +139,11 @@ impl Manifest {
 
     fn sum(&self) -> String {
         sha256(&Self { checksum: String::new(), ..self.clone() }.to_json())
+    }
+
+    /// Whether the store has no journal. So there are no positions between two of its backups.
+    pub fn is_of_database(&self) -> bool {
+        self.engine == StoreKind::Postgres
     }
 
     /// All files that the backup needs, without the manifest.

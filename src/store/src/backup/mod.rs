@@ -3,7 +3,9 @@
 //! The engine's rows are read while they change. The journal's groups then bring them to the position at which the
 //! reading ended. A backup also has all groups since the previous backup, so that every position in between can be
 //! restored. A restore takes the rows, applies the groups up to the requested position, and makes a new store of either
-//! engine.
+//! engine, or in a database.
+//!
+//! A database has no such journal. Its rows are read as they are at one moment, and nothing in between can be restored.
 //!
 //! ```text
 //! DIR/backups/ID.json                the manifest of a backup; written last
@@ -16,6 +18,7 @@
 //! Backups share files. The hashes of keys decide where a chunk ends. So a new or deleted row changes only one chunk.
 
 mod chunks;
+mod database;
 mod directory;
 mod export;
 #[cfg(any(test, fuzzing))]
@@ -41,12 +44,13 @@ use tandem_wal::WalError;
 
 pub(super) use self::pin::kept_beyond;
 pub use self::{
+    database::import_into_database,
     export::{ImportError, import},
     manifest::Manifest,
     plan::{BackupListing, RestorePlan, RestorePoint, list, plan},
     restore::{RestoreProgress, RestoreReport},
 };
-use crate::{Envelope, Location, Options, Rekeying, StoreOpenError, journaled::JournaledStore, rows::Rows};
+use crate::{Address, Envelope, Location, Options, Rekeying, StoreOpenError, journaled::JournaledStore, rows::Rows};
 
 /// Why a backup was not taken, or cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -140,24 +144,42 @@ pub struct BackupReport {
 /// Takes backups of an open store.
 #[derive(Clone)]
 pub struct Backups {
-    store: Arc<JournaledStore>,
-    location: Location,
+    source: Source,
     options: Options,
+}
+
+/// What is backed up.
+#[derive(Clone)]
+enum Source {
+    Directory(Arc<JournaledStore>, Location),
+    /// A backup reads it on a connection of its own, whether a node uses it or not.
+    Database(Address),
 }
 
 impl Backups {
     pub(super) fn new(store: Arc<JournaledStore>, location: &Location, options: &Options) -> Self {
-        Self { store, location: location.clone(), options: options.clone() }
+        Self { source: Source::Directory(store, location.clone()), options: options.clone() }
+    }
+
+    /// Takes backups of the store in a database, whether a node uses it or not.
+    pub fn of_database(address: &Address, options: &Options) -> Self {
+        Self { source: Source::Database(address.clone()), options: options.clone() }
     }
 
     /// Seals files with the keys of the store, if it is encrypted.
     pub fn envelope(&self) -> Envelope {
-        Envelope::of(self.store.engine().engine.row_coding())
+        match &self.source {
+            Source::Directory(store, _) => Envelope::of(store.engine().engine.row_coding()),
+            Source::Database(_) => Envelope::default(),
+        }
     }
 
-    /// Changes the operator's key of the store.
-    pub fn rekeying(&self) -> Rekeying {
-        Rekeying::of(self.store.clone())
+    /// Changes the operator's key of the store. `None` for a database, which has no such key.
+    pub fn rekeying(&self) -> Option<Rekeying> {
+        match &self.source {
+            Source::Directory(store, _) => Some(Rekeying::of(store.clone())),
+            Source::Database(_) => None,
+        }
     }
 
     /// Takes a backup into the directory `to`, and keeps the last `keep` backups there (0: all). The journal keeps the

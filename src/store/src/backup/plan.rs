@@ -53,7 +53,8 @@ pub fn list(from: &Path) -> Result<Vec<Result<BackupListing, BackupError>>, Back
         let manifest = manifest?;
         let continues = before.as_ref().is_some_and(|before| {
             let files = before.journal.iter().chain(&manifest.journal).cloned().collect();
-            before.log == manifest.log && between(files, before.base, manifest.position).is_some()
+            let is_of_one = before.log == manifest.log && !manifest.is_of_database();
+            is_of_one && between(files, before.base, manifest.position).is_some()
         });
         before = Some(manifest.clone());
         Ok(BackupListing { manifest, continues })
@@ -113,11 +114,11 @@ fn choose(directory: &BackupDirectory, choice: &RestorePoint) -> Result<RestoreP
             whole(directory, manifest, position)
         }
         RestorePoint::Position(position) => {
-            let timeline = Timeline::newest(directory, manifests)?;
+            let timeline = Timeline::newest(directory, manifests, choice)?;
             timeline.upto(directory, *position, choice)
         }
         RestorePoint::At(at) => {
-            let timeline = Timeline::newest(directory, manifests)?;
+            let timeline = Timeline::newest(directory, manifests, choice)?;
             let position = timeline.position_at(directory, *at)?;
             timeline.upto(directory, position, choice)
         }
@@ -157,9 +158,23 @@ struct Timeline {
 }
 
 impl Timeline {
-    fn newest(directory: &BackupDirectory, manifests: Vec<Result<Manifest, BackupError>>) -> Result<Self, BackupError> {
+    fn newest(
+        directory: &BackupDirectory,
+        manifests: Vec<Result<Manifest, BackupError>>,
+        choice: &RestorePoint,
+    ) -> Result<Self, BackupError> {
         let mut manifests: Vec<Manifest> = manifests.into_iter().filter_map(Result::ok).collect();
         let newest = manifests.last().ok_or_else(|| BackupError::None { path: directory.root().to_owned() })?;
+        if newest.is_of_database() {
+            return Err(BackupError::OutOfReach {
+                path: directory.root().to_owned(),
+                wanted: choice.to_string(),
+                problem:
+                    "the newest backup is of a database, which has no groups between backups: restore a whole one \
+                          (--backup ID)"
+                        .into(),
+            });
+        }
         let log = newest.log.clone();
         manifests.retain(|manifest| manifest.log == log);
         let mut files: Vec<GroupsFile> =

@@ -1,5 +1,5 @@
-//! Makes a store from a backup. The new store is renamed into its place when it is complete. A node does not start on
-//! an interrupted restore, and another restore begins again.
+//! Makes a store from a backup. In a directory, the new store is renamed into its place when it is complete. A node
+//! does not start on an interrupted restore, and another restore begins again.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use tandem_actors::{
 
 use super::{
     BackupError, chunks,
-    manifest::{ErasedAccount, GroupsFile, Manifest},
+    manifest::{ErasedAccount, GroupsFile, Manifest, StoredSecret},
     plan::RestorePlan,
     rows::each_page,
 };
@@ -27,6 +27,7 @@ use crate::{
     keyring::DataKeys,
     new_store::{create, fill_page},
     rekey::{master, row_coding},
+    rows::Rows,
     seal::{RowCoding, mark_all_sealed},
 };
 
@@ -47,18 +48,18 @@ pub struct RestoreProgress {
 /// The result of a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoreReport {
-    /// The store.
-    pub location: Location,
-    /// Rows in it.
+    /// Rows in the store.
     pub rows: u64,
     /// Accounts that were erased after the restored state. The next start erases them again.
     pub erased_later: usize,
     /// The files of the data directory that were restored.
     pub secrets: Vec<String>,
+    /// Files that the data directory had already. They are as they were.
+    pub kept: Vec<String>,
 }
 
 impl RestorePlan {
-    /// Makes the data directory `data`, which must be empty or not there.
+    /// Makes the data directory `data`, which must be empty or not there. Returns where its store is, too.
     ///
     /// # Errors
     /// If `data` is not empty, the disk fails, or the backup has changed since the plan was made.
@@ -68,33 +69,43 @@ impl RestorePlan {
         engine: Option<Engine>,
         options: &Options,
         progress: &mut dyn FnMut(RestoreProgress),
-    ) -> Result<RestoreReport, BackupError> {
-        let location = Location { engine: engine.unwrap_or(self.manifest.engine), path: data.join(STORE) };
+    ) -> Result<(Location, RestoreReport), BackupError> {
+        let engine = engine.or(self.manifest.engine.engine()).unwrap_or(Engine::Sled);
+        let location = Location { engine, path: data.join(STORE) };
         self.check_empty(data, &location.path)?;
         let coding = self.row_coding(options)?;
         let directory = Directory::lock(&location.path)?;
         directory.copy_begins(options.disk.as_ref())?;
         self.restore_secrets(data)?;
-        let total = self.manifest.rows;
-        let mut rows = 0;
-        let mut erased_later = self.erased()?;
-        create(&location, &directory, options, |target| {
-            each_page(self, &coding, |page| {
-                rows += page.len() as u64;
-                for (user, at) in page.iter().filter_map(|(key, value)| keys::parse_erased(key, value)) {
-                    erased_later.retain(|later, erased_at| *later != user || *erased_at > at);
-                }
-                fill_page(target, page)?;
-                progress(RestoreProgress { is_verifying: false, rows, total });
-                Ok(())
-            })?;
-            let again = erased_later.keys().map(|user| (keys::to_erase(user), Bytes::from_static(&[1])));
-            fill_page(target, again.collect())?;
-            target.fill(&[&mark_all_sealed()]).map_err(BackupError::from)
-        })?;
+        let (rows, erased_later) =
+            create(&location, &directory, options, |target| self.fill(&coding, target, progress))?;
         directory.copy_ended();
         let secrets = self.manifest.secrets.iter().map(|secret| secret.name.clone()).collect();
-        Ok(RestoreReport { location, rows, erased_later: erased_later.len(), secrets })
+        Ok((location, RestoreReport { rows, erased_later, secrets, kept: Vec::new() }))
+    }
+
+    /// Writes all rows into a new store. Returns the number of rows, and of accounts to erase again.
+    pub(super) fn fill(
+        &self,
+        coding: &RowCoding,
+        target: &dyn Rows,
+        progress: &mut dyn FnMut(RestoreProgress),
+    ) -> Result<(u64, usize), BackupError> {
+        let total = self.manifest.rows;
+        let (mut rows, mut erased_later) = (0, self.erased()?);
+        each_page(self, coding, |page| {
+            rows += page.len() as u64;
+            for (user, at) in page.iter().filter_map(|(key, value)| keys::parse_erased(key, value)) {
+                erased_later.retain(|later, erased_at| *later != user || *erased_at > at);
+            }
+            fill_page(target, page)?;
+            progress(RestoreProgress { is_verifying: false, rows, total });
+            Ok(())
+        })?;
+        let again = erased_later.keys().map(|user| (keys::to_erase(user), Bytes::from_static(&[1])));
+        fill_page(target, again.collect())?;
+        target.fill(&[&mark_all_sealed()])?;
+        Ok((rows, erased_later.len()))
     }
 
     /// How the rows and groups are encoded. The groups may come from a later backup, which may have another data key.
@@ -152,12 +163,28 @@ impl RestorePlan {
     }
 
     fn restore_secrets(&self, data: &Path) -> Result<(), BackupError> {
+        self.manifest.secrets.iter().try_for_each(|secret| self.restore_secret(data, secret))
+    }
+
+    /// Restores the files that the data directory does not have. Returns their names, and those of the others.
+    pub(super) fn restore_missing_secrets(&self, data: &Path) -> Result<(Vec<String>, Vec<String>), BackupError> {
+        let (mut restored, mut kept) = (Vec::new(), Vec::new());
         for secret in &self.manifest.secrets {
-            let content = chunks::read_checked(&self.directory.secret(&secret.sha256), &secret.sha256)?;
-            let path = self.place(data, &secret.name)?;
-            replace_file(&path, &content).map_err(BackupError::at("write", &path))?;
+            if self.place(data, &secret.name)?.exists() {
+                kept.push(secret.name.clone());
+                continue;
+            }
+            crate::create_directory(data).map_err(BackupError::at("make", data))?;
+            self.restore_secret(data, secret)?;
+            restored.push(secret.name.clone());
         }
-        Ok(())
+        Ok((restored, kept))
+    }
+
+    fn restore_secret(&self, data: &Path, secret: &StoredSecret) -> Result<(), BackupError> {
+        let content = chunks::read_checked(&self.directory.secret(&secret.sha256), &secret.sha256)?;
+        let path = self.place(data, &secret.name)?;
+        replace_file(&path, &content).map_err(BackupError::at("write", &path))
     }
 
     /// Refuses a name that is not the name of a file in the data directory.

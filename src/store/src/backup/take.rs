@@ -2,24 +2,31 @@
 
 use std::{fs, io, path::Path};
 
+use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use tandem_actors::{keys, pages};
+use tandem_actors::{
+    domain::time::Timestamp,
+    keys::{self, Key},
+    pages,
+};
 
 use super::{
-    BackupError, BackupProgress, BackupReport, Backups, SecretFile,
+    BackupError, BackupProgress, BackupReport, Backups, SecretFile, Source,
     chunks::ChunkWriter,
+    database,
     directory::{BackupDirectory, LockedDirectory, sha256},
     groups,
     increment::{Archived, Groups},
-    manifest::{ErasedAccount, FORMAT, GroupsFile, Manifest, StoredSecret},
+    manifest::{ChunkFile, ErasedAccount, FORMAT, GroupsFile, Manifest, StoredSecret},
     pin,
 };
 use crate::{
-    StoreOpenError,
+    Location, StoreKind, StoreOpenError,
     digests::has_no_digest,
     journaled::JournaledStore,
     keyring::{DataKeys, KeysError},
     own_rows::SCHEMA,
+    row_check::RowCheck,
     seal::Seals,
 };
 
@@ -30,49 +37,17 @@ pub(super) fn take(
     keep: Option<usize>,
     progress: &mut dyn FnMut(BackupProgress),
 ) -> Result<BackupReport, BackupError> {
-    let store = &*backups.store;
-    let directory = BackupDirectory::at(to);
-    let mut written = directory.lock()?;
-    let log = format!("{:016x}", store.log());
-    let before = Archived::of(&directory, &log)?;
-    if before.end > store.last() {
-        return Err(BackupError::Later { path: to.to_owned() });
-    }
-    let noted = pin::kept_beyond(&backups.location.path);
-    let _history = store.hold_history();
-    let taken = rows_and_groups(store, before, noted, &mut written, progress).and_then(|(base, rows, groups)| {
-        let Groups { files: journal, upto: position, .. } = groups;
-        let position_at = last_time(&directory, &journal)?;
-        let secrets = copy_secrets(secrets, &mut written)?;
-        let created_at = backups.now();
-        let Rows { chunks, rows, damaged } = rows;
-        let manifest = Manifest {
-            format: FORMAT,
-            id: format!("{}-{position}", created_at.to_string().replace([':', '-'], "")),
-            created_at,
-            engine: backups.location.engine,
-            schema: SCHEMA,
-            log,
-            base,
-            position,
-            position_at,
-            rows,
-            damaged,
-            sealed: store.engine().check.seals() == Seals::OnEveryRow,
-            keys: keys_of(&backups.location.path)?,
-            chunks,
-            journal,
-            erased: erased(store)?,
-            secrets,
-            checksum: String::new(),
-        };
-        let manifest = manifest.with_checksum();
-        written.settle()?;
-        written.put(&directory.manifest(&manifest.id), &manifest.to_json())?;
-        written.settle()?;
-        Ok(manifest)
-    });
-    let manifest = taken.inspect_err(|_| store.keeper().keep_beyond(noted))?;
+    let mut written = BackupDirectory::at(to).lock()?;
+    let complete = |content: Content, to: &mut LockedDirectory| content.complete(backups.now(), secrets, to);
+    let manifest = match &backups.source {
+        Source::Directory(store, location) => {
+            of_journal(store, location, keep.is_some(), &mut written, progress, complete)?
+        }
+        Source::Database(address) => {
+            let content = database::read(address, &backups.options, &mut written, progress)?;
+            complete(content, &mut written)?
+        }
+    };
     if manifest.damaged > 0 {
         tracing::error!(
             id = manifest.id,
@@ -81,16 +56,11 @@ pub(super) fn take(
              `tandem store verify` names, and restore an older backup or run `tandem store repair`"
         );
     }
-    let Some(keep) = keep else {
-        store.keeper().keep_beyond(noted);
-        return Ok(BackupReport { manifest, new_bytes: written.new_bytes, removed: Vec::new(), not_removed: None });
+    let removed = match keep {
+        // Only an older backup may have the rows that are damaged now.
+        Some(keep) if manifest.damaged == 0 => written.keep(keep),
+        _ => Ok(Vec::new()),
     };
-    if let Err(error) = pin::note(&backups.location.path, manifest.position) {
-        tracing::warn!(%error, "after a restart, the next backup may not continue this one");
-    }
-    store.keeper().keep_beyond(Some(pin::before(manifest.position)));
-    // Only an older backup may have the rows that are damaged now.
-    let removed = if manifest.damaged > 0 { Ok(Vec::new()) } else { written.keep(keep) };
     let (removed, not_removed) = match removed {
         Ok(removed) => (removed, None),
         Err(error) => {
@@ -99,6 +69,89 @@ pub(super) fn take(
         }
     };
     Ok(BackupReport { manifest, new_bytes: written.new_bytes, removed, not_removed })
+}
+
+/// What a backup has of a store. The secrets are missing.
+pub(super) struct Content {
+    pub engine: StoreKind,
+    pub log: String,
+    pub base: u64,
+    pub position: u64,
+    pub rows: Rows,
+    pub seals: Seals,
+    pub keys: Option<String>,
+    pub journal: Vec<GroupsFile>,
+    pub erased: Vec<ErasedAccount>,
+}
+
+impl Content {
+    /// Writes the manifest.
+    fn complete(
+        self,
+        created_at: Timestamp,
+        secrets: &[SecretFile],
+        to: &mut LockedDirectory,
+    ) -> Result<Manifest, BackupError> {
+        let Self { engine, log, base, position, rows, seals, keys, journal, erased } = self;
+        let Rows { chunks, rows, damaged } = rows;
+        let manifest = Manifest {
+            format: FORMAT,
+            id: format!("{}-{position}", created_at.to_string().replace([':', '-'], "")),
+            created_at,
+            engine,
+            schema: SCHEMA,
+            log,
+            base,
+            position,
+            position_at: last_time(&to.directory, &journal)?,
+            rows,
+            damaged,
+            sealed: seals == Seals::OnEveryRow,
+            keys,
+            chunks,
+            journal,
+            erased,
+            secrets: copy_secrets(secrets, to)?,
+            checksum: String::new(),
+        };
+        let manifest = manifest.with_checksum();
+        to.settle()?;
+        to.put(&to.directory.manifest(&manifest.id), &manifest.to_json())?;
+        to.settle()?;
+        Ok(manifest)
+    }
+}
+
+/// Takes the backup of a store with a journal. `is_own`: the journal keeps what follows, for the next backup.
+fn of_journal(
+    store: &JournaledStore,
+    location: &Location,
+    is_own: bool,
+    to: &mut LockedDirectory,
+    progress: &mut dyn FnMut(BackupProgress),
+    complete: impl FnOnce(Content, &mut LockedDirectory) -> Result<Manifest, BackupError>,
+) -> Result<Manifest, BackupError> {
+    let log = format!("{:016x}", store.log());
+    let before = Archived::of(&to.directory, &log)?;
+    before.check_not_later(store.last(), &to.directory)?;
+    let noted = pin::kept_beyond(&location.path);
+    let _history = store.hold_history();
+    let taken = rows_and_groups(store, before, noted, to, progress).and_then(|(base, rows, groups)| {
+        let Groups { files: journal, upto: position, .. } = groups;
+        let engine = location.engine.into();
+        let (seals, keys, erased) = (store.engine().check.seals(), keys_of(&location.path)?, erased(store)?);
+        complete(Content { engine, log, base, position, rows, seals, keys, journal, erased }, to)
+    });
+    let manifest = taken.inspect_err(|_| store.keeper().keep_beyond(noted))?;
+    if !is_own {
+        store.keeper().keep_beyond(noted);
+        return Ok(manifest);
+    }
+    if let Err(error) = pin::note(&location.path, manifest.position) {
+        tracing::warn!(%error, "after a restart, the next backup may not continue this one");
+    }
+    store.keeper().keep_beyond(Some(pin::before(manifest.position)));
+    Ok(manifest)
 }
 
 /// Reads the rows and copies the groups at the same time, because the journal cannot keep all groups that are written
@@ -156,10 +209,47 @@ fn keys_of(store: &Path) -> Result<Option<String>, BackupError> {
     })
 }
 
-struct Rows {
-    chunks: Vec<super::manifest::ChunkFile>,
-    rows: u64,
-    damaged: u64,
+/// The rows of a backup.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub chunks: Vec<ChunkFile>,
+    pub rows: u64,
+    pub damaged: u64,
+}
+
+/// Writes rows into chunks, and leaves out the damaged ones.
+#[derive(Default)]
+pub(super) struct RowWriter {
+    writer: ChunkWriter,
+    pub rows: u64,
+    pub damaged: u64,
+}
+
+impl RowWriter {
+    pub fn put(
+        &mut self,
+        to: &mut LockedDirectory,
+        check: &RowCheck,
+        key: &Key,
+        stored: &Bytes,
+    ) -> Result<(), BackupError> {
+        // These rows bind the other rows to their files. A restored store has its own.
+        if has_no_digest(key) {
+            return Ok(());
+        }
+        if check.value(key, stored.clone()).is_err() {
+            self.damaged += 1;
+            return Ok(());
+        }
+        self.writer.put(to, key, stored)?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    pub fn end(mut self, to: &mut LockedDirectory) -> Result<Rows, BackupError> {
+        self.writer.end(to)?;
+        Ok(Rows { chunks: self.writer.chunks, rows: self.rows, damaged: self.damaged })
+    }
 }
 
 /// Calls `after_page` with the number of rows, after each page.
@@ -170,32 +260,20 @@ fn rows(
 ) -> Result<Rows, BackupError> {
     let engine = store.engine();
     let total = engine.digests.rows();
-    let (mut writer, mut rows, mut damaged) = (ChunkWriter::default(), 0, 0);
+    let mut writer = RowWriter::default();
     engine.pages::<BackupError>(|page, flaws| {
-        damaged += flaws.wrong.len() as u64 + flaws.missing.iter().map(|(_, gone)| gone.len() as u64).sum::<u64>();
-        for (key, stored) in page {
-            // These rows bind the other rows to their files. A restored store has its own.
-            if has_no_digest(&key) || flaws.wrong.contains(&key) {
-                continue;
-            }
+        let missing: usize = flaws.missing.iter().map(|(_, gone)| gone.len()).sum();
+        writer.damaged += (flaws.wrong.len() + missing) as u64;
+        for (key, stored) in page.iter().filter(|(key, _)| !flaws.wrong.contains(key)) {
             // The digest proves that the checksum is current, and the checksum proves that the value is intact.
-            if engine.check.value(&key, stored.clone()).is_err() {
-                damaged += 1;
-                continue;
-            }
-            writer.put(to, &key, &stored)?;
-            rows += 1;
+            writer.put(to, &engine.check, key, stored)?;
         }
-        after_page(to, BackupProgress { rows, total })
+        after_page(to, BackupProgress { rows: writer.rows, total })
     })?;
-    writer.end(to)?;
-    Ok(Rows { chunks: writer.chunks, rows, damaged })
+    writer.end(to)
 }
 
-fn last_time(
-    directory: &BackupDirectory,
-    journal: &[GroupsFile],
-) -> Result<Option<tandem_actors::domain::time::Timestamp>, BackupError> {
+fn last_time(directory: &BackupDirectory, journal: &[GroupsFile]) -> Result<Option<Timestamp>, BackupError> {
     let mut last = None;
     if let Some(groups) = journal.last() {
         groups::read(directory, groups, |group| {

@@ -61,8 +61,8 @@ pub enum PostgresError {
     BeingMade { address: Address },
 
     #[error(
-        "store {address}: a copy into this database was cut off: run `tandem store copy` again; to begin with nothing, drop its schema \
-         {schema}",
+        "store {address}: a copy, a restore or an import into this database was cut off: run the same command again; to begin with \
+         nothing, drop its schema {schema}",
         schema = SCHEMA_NAME
     )]
     HalfCopied { address: Address },
@@ -70,7 +70,7 @@ pub enum PostgresError {
     #[error("store {address}: nothing there: it must be a database that tandem has used")]
     Absent { address: Address },
 
-    #[error("store {address}: not empty: a copy goes to a database without tandem's tables; choose another")]
+    #[error("store {address}: not empty: a new store goes to a database without tandem's tables; choose another")]
     NotEmpty { address: Address },
 
     #[error(

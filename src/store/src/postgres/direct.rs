@@ -1,4 +1,4 @@
-//! Direct access to the rows of a database, for the commands of `tandem store`.
+//! Direct access to the rows of a database, for `tandem store`, backups and restores.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,14 +20,28 @@ use super::{
     statements::ReadStatements,
 };
 use crate::{
-    Options,
+    Options, StoreOpenError,
     rows::{Bounds, Rows, Strictness},
 };
 
 /// A page of rows is read or written within this time.
 const WITHIN: Duration = Duration::from_secs(60);
 
-const FILL: &str = "INSERT INTO tandem.rows (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[])";
+const FILL: &str = "INSERT INTO tandem.rows (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[])
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+
+/// Counting more rows than this takes long. PostgreSQL's estimate is good enough for a progress bar.
+const COUNTED: u32 = 1_000_000;
+
+/// The moment whose rows a connection reads.
+pub(crate) struct Moment {
+    /// The id of the database.
+    pub cluster: String,
+    /// The last group whose changes are in the rows.
+    pub last: i64,
+    /// The number of rows. An estimate if there are many.
+    pub rows: u64,
+}
 
 /// One connection that reads a store, or fills a new one.
 pub(crate) struct DirectRows {
@@ -60,14 +74,26 @@ impl DirectRows {
         })
     }
 
-    /// Makes a new store, which is unfinished until [`Self::complete`].
+    /// Makes a new store with the rows that `fill` writes. If `fill` fails, nothing is kept.
     ///
     /// # Errors
-    /// If there is a store already.
-    pub fn fill(address: &Address, options: &Options) -> Result<Self, PostgresError> {
+    /// If there is a store already. `unwritten` gets the reason why the store cannot be completed.
+    pub fn make<T, E: From<StoreOpenError>>(
+        address: &Address,
+        options: &Options,
+        unwritten: impl Fn(StoreError) -> E,
+        fill: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let target = Self::begin(address, options).map_err(StoreOpenError::from)?;
+        let filled = fill(&target).and_then(|filled| target.finish().map_err(unwritten).map(|()| filled));
+        filled.inspect_err(|_| target.give_up())
+    }
+
+    /// Makes a new store, which is unfinished until [`Self::finish`].
+    fn begin(address: &Address, options: &Options) -> Result<Self, PostgresError> {
         Self::open(address, options, |address, client| async move {
-            let preparing = failed(&address, "prepare a copy");
-            // Until this connection ends, nobody else makes tables or removes the unfinished copy.
+            let preparing = failed(&address, "prepare a new store");
+            // Until this connection ends, nobody else makes tables or removes the unfinished store.
             if !schema::try_lock_schema(&client).await.map_err(&preparing)? {
                 return Err(PostgresError::BeingMade { address });
             }
@@ -99,21 +125,36 @@ impl DirectRows {
         Ok(Self { address: address.clone(), bridge, client, reading, fill })
     }
 
-    /// The copy is complete: nodes may use it.
-    pub fn complete(&self) -> Result<(), StoreError> {
+    /// The store is complete: nodes may use it.
+    fn finish(&self) -> Result<(), StoreError> {
         let client = self.client.clone();
         self.answer(async move {
             client.batch_execute("UPDATE tandem.cluster SET complete = true; ANALYZE tandem.rows").await
         })
     }
 
-    /// Removes the unfinished copy.
-    pub fn give_up(&self) {
+    /// Removes the unfinished store.
+    fn give_up(&self) {
         let client = self.client.clone();
         let removed = self.answer(async move { schema::remove(&client).await });
         if let Err(error) = removed {
-            tracing::warn!(%error, store = %self.address, "what was copied could not be removed");
+            tracing::warn!(%error, store = %self.address, "the unfinished store could not be removed");
         }
+    }
+
+    /// What is read: each row is as it was at this moment.
+    pub fn moment(&self) -> Result<Moment, StoreError> {
+        let client = self.client.clone();
+        let ask = format!(
+            "SELECT (SELECT id FROM tandem.cluster), (SELECT max(number) FROM tandem.groups),
+                    CASE WHEN reltuples < {COUNTED} THEN (SELECT count(*) FROM tandem.rows) ELSE reltuples::bigint END
+             FROM pg_class WHERE oid = 'tandem.rows'::regclass"
+        );
+        self.answer(async move {
+            let row = client.query_one(&ask, &[]).await?;
+            let rows: i64 = row.try_get(2)?;
+            Ok(Moment { cluster: row.try_get(0)?, last: row.try_get(1)?, rows: rows.cast_unsigned() })
+        })
     }
 
     fn answer<T: Send + 'static>(

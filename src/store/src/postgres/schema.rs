@@ -1,7 +1,7 @@
 //! The requirements for the database, and its tables.
 //!
 //! ```text
-//! cluster   one row: the database's id, the version of these tables, whether a copy into them is complete
+//! cluster   one row: the database's id, the version of these tables, whether they are filled completely
 //! nodes     the processes that have owned shards, and the nodes of a fleet
 //! shards    who owns which shard, in which epoch, until when; a database of one node has one shard
 //! groups    the numbers of the last written groups, to find out whether a group was written whose answer was lost
@@ -89,7 +89,7 @@ pub(super) enum SchemaFound {
     Store {
         /// The id of the database.
         cluster: String,
-        /// False if a copy into it was not completed.
+        /// False if a copy, a restore or an import into it was not completed.
         complete: bool,
     },
 }
@@ -158,7 +158,7 @@ pub(super) async fn extend_nodes(client: &Client) -> Result<(), tokio_postgres::
     client.batch_execute(&format!("ALTER TABLE tandem.nodes {columns}")).await
 }
 
-/// Removes all tables of an unfinished copy.
+/// Removes all tables of an unfinished store.
 pub(super) async fn remove(client: &Client) -> Result<(), tokio_postgres::Error> {
     client.batch_execute("DROP SCHEMA tandem CASCADE").await
 }
@@ -168,7 +168,7 @@ pub(super) async fn remove(client: &Client) -> Result<(), tokio_postgres::Error>
 pub(super) enum Completeness {
     /// An empty store.
     Complete,
-    /// The target of a copy. No node uses it before the copy is complete.
+    /// It is being filled. No node uses it before it is complete.
     Unfinished,
 }
 
@@ -191,7 +191,7 @@ pub(super) async fn make(
         let complete = completeness == Completeness::Complete;
         let first =
             format!("INSERT INTO tandem.cluster (id, version, complete) VALUES ('{cluster}', {VERSION}, {complete});");
-        // A copy includes the row that says whether every row has a seal.
+        // What fills the store writes the row that says whether every row has a seal.
         let sealed = if complete { all_sealed_row() } else { String::new() };
         client.batch_execute(&format!("BEGIN; {MAKE} {first} {sealed} COMMIT;")).await.map_err(&making)?;
         Ok(cluster)

@@ -36,12 +36,12 @@ fn restored_with(from: &Path, choice: &RestorePoint, engine: Engine, options: &O
     let place = tempfile::tempdir().expect("a directory");
     let plan = plan(from, choice).unwrap_or_else(|error| panic!("{choice}: {error}"));
     let made = plan.restore(&place.path().join("data"), Some(engine), options, &mut |_| {});
-    let made = made.unwrap_or_else(|error| panic!("{choice}: {error}"));
-    let store = try_open_with(&made.location, options).expect("the restored store opens");
+    let (made, _) = made.unwrap_or_else(|error| panic!("{choice}: {error}"));
+    let store = try_open_with(&made, options).expect("the restored store opens");
     let latest = latest(&*store).unwrap_or_else(|wrong| panic!("{choice}: {wrong}"));
     store.close();
     drop(store);
-    let verified = store::verify(&made.location, options).expect("it can be read");
+    let verified = store::verify(&made, options).expect("it can be read");
     assert!(verified.bad.is_empty(), "{:?}", verified.bad);
     (latest, plan.position)
 }
@@ -51,7 +51,7 @@ fn other(engine: Engine) -> Engine {
 }
 
 /// Sets it when dropped, also by a panic.
-struct SetAtEnd<'a>(&'a AtomicBool);
+pub struct SetAtEnd<'a>(pub &'a AtomicBool);
 
 impl Drop for SetAtEnd<'_> {
     fn drop(&mut self) {
@@ -375,8 +375,8 @@ fn a_backup_without_damaged_rows_stays_when_one_with_them_is_taken() {
     }
     let restored = |point: RestorePoint, data: &str| {
         let plan = plan(&to, &point).expect("it is there");
-        let made = plan.restore(&place.path().join(data), None, &small(), &mut |_| {}).expect("restored");
-        try_open(&made.location).expect("it opens")
+        let (made, _) = plan.restore(&place.path().join(data), None, &small(), &mut |_| {}).expect("restored");
+        try_open(&made).expect("it opens")
     };
     let restored_whole = restored(RestorePoint::Backup(whole.id), "whole");
     assert_eq!(names(&*restored_whole, b"y", None, Direction::Forward, 9), ["ya", "yb", "yc"]);

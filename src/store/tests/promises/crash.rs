@@ -72,7 +72,7 @@ fn crash_child() {
         say(format_args!("acknowledged {n}"));
         if rekeys == "true" && n % 10 == 0 {
             key = next_key(&key);
-            backups.rekeying().rekey(&key).expect("another key");
+            backups.rekeying().unwrap().rekey(&key).expect("another key");
             say(format_args!("rekeyed {n}"));
         }
     }

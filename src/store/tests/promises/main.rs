@@ -12,6 +12,7 @@ mod failure;
 mod flips;
 mod journal;
 mod postgres;
+mod postgres_backup;
 mod power;
 mod rekey;
 mod repair;

@@ -30,11 +30,11 @@ pub fn database() -> Option<Database> {
     Some(Database { server, address: server.database(), here: tempfile::tempdir().unwrap() })
 }
 
-fn options() -> Options {
+pub fn options() -> Options {
     Options { password: Some(Password::from(PASSWORD.to_owned())), ..Options::default() }
 }
 
-fn place(address: &str, here: &Path) -> Place {
+pub fn place(address: &str, here: &Path) -> Place {
     Place::Postgres { address: address.parse::<Address>().expect("an address"), here: here.to_owned() }
 }
 
@@ -43,8 +43,12 @@ impl Database {
         self.place().open(&options()).expect("the store opens")
     }
 
-    fn place(&self) -> Place {
+    pub fn place(&self) -> Place {
         place(&self.address, self.here.path())
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// As another machine sees it.
@@ -54,7 +58,7 @@ impl Database {
         (here, place)
     }
 
-    fn sql(&self, sql: &str) -> String {
+    pub fn sql(&self, sql: &str) -> String {
         self.server.sql(&self.address, sql)
     }
 
@@ -66,7 +70,7 @@ impl Database {
 }
 
 /// The one line of a place that does not open.
-fn refusal(place: &Place) -> (String, StoreOpenError) {
+pub fn refusal(place: &Place) -> (String, StoreOpenError) {
     let error = place.open(&options()).err().expect("refused");
     let line = error.to_string();
     assert!(!line.contains('\n') && !line.contains(PASSWORD), "{line}");
@@ -127,7 +131,7 @@ fn nothing_is_acknowledged_while_the_server_does_not_sync() {
 }
 
 /// Asks again until there is an answer.
-fn eventually<T>(ask: impl Fn() -> Option<T>) -> T {
+pub fn eventually<T>(ask: impl Fn() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         if let Some(found) = ask() {

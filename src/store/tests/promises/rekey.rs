@@ -98,7 +98,7 @@ fn whenever_the_process_ends_one_of_the_two_keys_opens_everything_that_was_ackno
             hook();
             Ok(())
         });
-        backups.rekeying().rekey(&new).unwrap();
+        backups.rekeying().unwrap().rekey(&new).unwrap();
         store.close();
         drop(store);
 
@@ -144,7 +144,7 @@ fn a_change_that_fails_has_changed_nothing() {
                 step if step == fails_at => Err(io::ErrorKind::StorageFull.into()),
                 _ => Ok(()),
             });
-            let outcome = backups.rekeying().rekey(&new);
+            let outcome = backups.rekeying().unwrap().rekey(&new);
             *disk.0.lock().unwrap() = None;
             n += 1;
             store.commit(&workload::group(n)).unwrap();
@@ -175,7 +175,7 @@ fn only_a_new_and_good_key_for_an_encrypted_store_is_taken() {
         fs::copy(&key, &same).unwrap();
         let at = location(engine, &directory.path().join("store"));
         let (store, backups) = open_with_backups(&at, &with_key(&key));
-        let refused = |file: &Path| backups.rekeying().rekey(file).unwrap_err();
+        let refused = |file: &Path| backups.rekeying().unwrap().rekey(file).unwrap_err();
         assert!(matches!(refused(&same), StoreOpenError::KeySame { .. }));
         assert!(matches!(refused(&keys.path().join("none")), StoreOpenError::Key { .. }));
         store.close();
@@ -184,7 +184,7 @@ fn only_a_new_and_good_key_for_an_encrypted_store_is_taken() {
         assert!(matches!(offline, StoreOpenError::KeySame { .. }), "{offline}");
         let plain = location(engine, &directory.path().join("plain"));
         let (_store, backups) = open_with_backups(&plain, &Options::default());
-        let refused = backups.rekeying().rekey(&key).unwrap_err();
+        let refused = backups.rekeying().unwrap().rekey(&key).unwrap_err();
         assert!(matches!(refused, StoreOpenError::NotEncrypted { .. }), "{refused}");
     }
 }

@@ -2,6 +2,7 @@
 //! owner ends, stands still or is cut off. Nothing that was answered is lost.
 
 mod any_node;
+mod backup;
 mod disturbed;
 mod settings;
 
