@@ -206,6 +206,25 @@ impl Blocks {
         count
     }
 
+    /// Changes those of the rows that lie in this range, and returns how many they are. The rows are in order. The
+    /// range may be long, so it is not searched for each of them.
+    pub fn put_run(&mut self, start: &[u8], rows: &[(&Key, Option<Digest>)]) -> usize {
+        let end = self.after(start).map(|range| range.start);
+        let here = rows.partition_point(|(key, _)| end.is_none_or(|end| key.as_bytes() < end));
+        if here > 0 {
+            let mut digests: BTreeMap<u64, Digest> =
+                self.holder(start).digests().map(|digest| (digest.hash(), digest)).collect();
+            for (key, row) in &rows[..here] {
+                match row {
+                    Some(row) => digests.insert(hash(key), *row),
+                    None => digests.remove(&hash(key)),
+                };
+            }
+            self.insert(start, &digests.into_values().collect::<Vec<_>>());
+        }
+        here
+    }
+
     /// Removes the range that begins with this key, if there is one.
     pub fn remove(&mut self, start: &[u8]) {
         let Some((name, block)) = self.blocks.range_mut::<[u8], _>(up_to(start)).next_back() else { return };

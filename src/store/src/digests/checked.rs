@@ -10,7 +10,7 @@ use tandem_actors::{
 
 use super::{
     Digests, Flaws, Part, has_no_digest,
-    ranges::{Digest, FILL, Ranges},
+    ranges::{Digest, FILL, Ranges, hash},
 };
 use crate::{
     names::record,
@@ -76,12 +76,13 @@ impl CheckedRows {
             let rows =
                 self.engine.range(&Bounds::between(part.from(), part.to.as_ref()), Direction::Forward, usize::MAX)?;
             let mut state = self.digests.state.write();
-            for (key, stored) in rows.iter().filter(|(key, _)| !has_no_digest(key)) {
-                let is_plain = state.ranges.get(key) == Some(Digest::of_stored(&plain, key, stored));
-                if is_plain {
-                    state.ranges.put(key, Some(Digest::of_stored(&self.digests.coding, key, stored)));
-                }
-            }
+            let plain_rows = rows.iter().filter(|(key, stored)| {
+                !has_no_digest(key) && state.ranges.get(key) == Some(Digest::of_stored(&plain, key, stored))
+            });
+            let keyed: Vec<_> = plain_rows
+                .map(|(key, stored)| (key, Some(Digest::of_stored(&self.digests.coding, key, stored))))
+                .collect();
+            state.ranges.put_all(&keyed);
             at = part.to;
         }
         self.digests.write_keyed(directory).map_err(StoreError::caused_by)
@@ -171,7 +172,7 @@ impl Rows for CheckedRows {
         loop {
             let (moment, expected, is_written) = {
                 let state = self.digests.state.read();
-                let is_written = state.writing.as_ref().is_some_and(|writing| writing.rows.contains_key(key));
+                let is_written = state.writing.as_ref().is_some_and(|writing| writing.contain(hash(key)));
                 (state.moment, state.ranges.get(key), is_written)
             };
             // The row was deleted or never written: the engine is damaged.

@@ -301,6 +301,7 @@ impl<'a> Decoder<'a> {
     /// Applies the changes of a checkpoint, and returns its group.
     fn checkpoint(&mut self, to: &mut Ranges) -> Option<u64> {
         let group = u64::from_be_bytes(self.take()?);
+        let mut changes = Vec::new();
         for _ in 0..self.number()? {
             let key = self.key()?;
             let [is_there] = self.take()?;
@@ -308,8 +309,9 @@ impl<'a> Decoder<'a> {
                 0 => None,
                 _ => Some(Digest::new(hash(&key), u32::from_be_bytes(self.take()?))),
             };
-            to.put(&key, row);
+            changes.push((key, row));
         }
+        to.put_all(&changes.iter().map(|(key, row)| (key, *row)).collect::<Vec<_>>());
         for _ in 0..self.number()? {
             let (start, count) = (self.key()?, self.number()?);
             let into = (0..count).map(|_| self.range()).collect::<Option<_>>()?;

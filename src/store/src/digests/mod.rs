@@ -16,7 +16,13 @@ mod checked;
 mod file;
 mod ranges;
 
-use std::{collections::HashMap, convert::identity, io, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    convert::identity,
+    io,
+    path::Path,
+    sync::Arc,
+};
 
 use parking_lot::{Mutex, RwLock};
 use tandem_actors::{
@@ -43,14 +49,30 @@ use crate::{
 /// Changes that are applied while readers wait.
 const TURN: usize = 512;
 
+/// A row as the engine stores it.
+type StoredRow = (Key, bytes::Bytes);
+
 struct DigestState {
     ranges: Ranges,
     /// Rows that are being written to the engine.
-    writing: Option<Arc<Generation>>,
+    writing: Option<Arc<WrittenKeys>>,
     /// Counts the changes of this state.
     moment: u64,
     /// The engine may have rows without a digest, from before a start or a failure.
     is_behind: bool,
+}
+
+/// The hashes of the keys that a checkpoint is writing to the engine.
+struct WrittenKeys(HashSet<u64>);
+
+impl WrittenKeys {
+    fn of(generation: &Generation) -> Arc<Self> {
+        Arc::new(Self(generation.rows.keys().map(ranges::hash).collect()))
+    }
+
+    fn contain(&self, hash: u64) -> bool {
+        self.0.contains(&hash)
+    }
 }
 
 pub(super) struct Digests {
@@ -64,7 +86,7 @@ pub(super) struct Digests {
 /// Some ranges as they were at one moment.
 struct RangesRead {
     part: Part,
-    writing: Option<Arc<Generation>>,
+    writing: Option<Arc<WrittenKeys>>,
     moment: u64,
 }
 
@@ -78,14 +100,16 @@ impl Digests {
     ) -> Self {
         let LoadedDigests { ranges, file, .. } = loaded;
         let is_behind = writing.is_some();
+        let writing = writing.map(|generation| WrittenKeys::of(&generation));
         let state = RwLock::new(DigestState { ranges, writing, moment: 0, is_behind });
         Self { state, file: file.map(Mutex::new), disk, coding }
     }
 
     /// Called before the rows of a generation are written to the engine.
     pub fn begin(&self, generation: &Arc<Generation>) {
+        let writing = WrittenKeys::of(generation);
         let mut state = self.state.write();
-        state.writing = Some(generation.clone());
+        state.writing = Some(writing);
         state.moment += 1;
     }
 
@@ -101,17 +125,9 @@ impl Digests {
         self.state.write().is_behind = true;
         let mut full: Vec<Key> = Vec::new();
         for turn in changes.chunks(TURN) {
-            let mut state = self.state.write();
-            for (key, row) in turn {
-                let rows = state.ranges.put(key, *row);
-                if rows > FULL || rows == 0 {
-                    let start = state.ranges.start(key);
-                    if full.last() != Some(&start) {
-                        full.push(start);
-                    }
-                }
-            }
+            full.extend(self.state.write().ranges.put_all(turn));
         }
+        full.dedup();
         let divided = self.divide(full, engine)?;
         let mut file = self.file.as_ref().map(Mutex::lock);
         // The file is written before the ranges in memory change. If that fails, the next attempt divides the same
@@ -211,30 +227,25 @@ fn divide_range(start: Key, digests: &[Digest], keys: &[Key]) -> Option<DividedR
     Some(DividedRange { start, into })
 }
 
-fn digests_of(coding: &RowCoding, rows: &[(Key, bytes::Bytes)]) -> Vec<(Key, Digest)> {
-    let rows = rows.iter().filter(|(key, _)| !has_no_digest(key));
+fn digests_of<'a>(coding: &RowCoding, rows: impl IntoIterator<Item = &'a StoredRow>) -> Vec<(Key, Digest)> {
+    let rows = rows.into_iter().filter(|(key, _)| !has_no_digest(key));
     rows.map(|(key, stored)| (key.clone(), Digest::of_stored(coding, key, stored))).collect()
 }
 
 impl RangesRead {
     /// Compares these ranges with what the engine has in them.
-    fn compare(&self, coding: &RowCoding, rows: &[(Key, bytes::Bytes)]) -> Flaws {
-        let is_written = |key: &Key| self.writing.as_ref().is_some_and(|writing| writing.rows.contains_key(key));
-        let mut rows = digests_of(coding, rows);
-        rows.retain(|(key, _)| !is_written(key));
+    fn compare(&self, coding: &RowCoding, rows: &[StoredRow]) -> Flaws {
+        let is_written = |hash: u64| self.writing.as_ref().is_some_and(|writing| writing.contain(hash));
+        let rows = digests_of(coding, rows.iter().filter(|(key, _)| !is_written(ranges::hash(key))));
         let (mut flaws, mut rows) = (Flaws::default(), rows.as_slice());
         for ((start, digests), end) in self.part.ranges.iter().zip(self.part.ends()) {
             let here = end.map_or(rows.len(), |end| rows.partition_point(|(key, _)| key < end));
             let (of_range, rest) = rows.split_at(here);
             rows = rest;
-            compare(start, digests, of_range, self.written_in(start, end), &mut flaws);
+            let expected = digests.iter().filter(|digest| !is_written(digest.hash())).copied().collect();
+            compare(start, expected, of_range, &mut flaws);
         }
         flaws
-    }
-
-    fn written_in(&self, start: &Key, end: Option<&Key>) -> impl Iterator<Item = u64> {
-        let rows = self.writing.iter().flat_map(move |writing| writing.rows.range(start.clone()..));
-        rows.map(|(key, _)| key).take_while(move |key| end.is_none_or(|end| *key < end)).map(ranges::hash)
     }
 }
 

@@ -128,9 +128,21 @@ impl Ranges {
         self.0.get(key)
     }
 
-    /// Returns how many rows its range has.
-    pub(super) fn put(&mut self, key: &Key, row: Option<Digest>) -> usize {
-        self.0.put(key, row)
+    /// Changes the digests of rows in order. Returns the starts of ranges that have become long or empty.
+    pub(super) fn put_all(&mut self, mut rows: &[(&Key, Option<Digest>)]) -> Vec<Key> {
+        let mut starts = Vec::new();
+        while let Some(((key, row), rest)) = rows.split_first() {
+            let count = self.0.put(key, *row);
+            rows = rest;
+            if count > FULL {
+                let start = self.start(key);
+                rows = &rows[self.0.put_run(start.as_bytes(), rows)..];
+                starts.push(start);
+            } else if count == 0 {
+                starts.push(self.start(key));
+            }
+        }
+        starts
     }
 
     pub(super) fn divide(&mut self, DividedRange { start, into }: &DividedRange) {
@@ -213,18 +225,8 @@ impl Flaws {
     }
 }
 
-/// Compares the rows of one range with their digests. It ignores the keys in `left_out`.
-pub(super) fn compare(
-    start: &Key,
-    digests: &[Digest],
-    rows: &[(Key, Digest)],
-    left_out: impl Iterator<Item = u64>,
-    flaws: &mut Flaws,
-) {
-    let mut expected = digests.to_vec();
-    for hash in left_out {
-        expected.retain(|digest| !digest.has_hash(hash));
-    }
+/// Compares the rows of one range with their digests.
+pub(super) fn compare(start: &Key, mut expected: Vec<Digest>, rows: &[(Key, Digest)], flaws: &mut Flaws) {
     expected.sort_unstable();
     let mut found: Vec<_> = rows.iter().map(|(_, digest)| *digest).collect();
     found.sort_unstable();

@@ -7,6 +7,7 @@ type Model = BTreeMap<Vec<u8>, Vec<Digest>>;
 #[derive(Clone, Debug)]
 enum Step {
     Put(Vec<u8>, Option<u32>),
+    PutAll(BTreeMap<Vec<u8>, Option<u32>>),
     Insert(Vec<u8>, usize),
     Remove(Vec<u8>),
     WriteAndRead,
@@ -19,6 +20,7 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (key(), prop::option::weighted(0.8, any::<u32>())).prop_map(|(key, sum)| Step::Put(key, sum)),
+        2 => prop::collection::btree_map(key(), prop::option::weighted(0.8, any::<u32>()), 0..60).prop_map(Step::PutAll),
         4 => (key(), 0_usize..500).prop_map(|(key, rows)| Step::Insert(key, rows)),
         2 => key().prop_map(Step::Remove),
         1 => Just(Step::WriteAndRead),
@@ -80,6 +82,23 @@ proptest! {
                 Step::Put(key, sum) => {
                     let row = sum.map(|sum| digest(&key, sum));
                     prop_assert_eq!(blocks.put(&Key::from_bytes(&key[..]), row), put(&mut model, &key, sum));
+                }
+                Step::PutAll(rows) => {
+                    let changes: Vec<_> = rows
+                        .iter()
+                        .map(|(key, sum)| (Key::from_bytes(&key[..]), sum.map(|sum| digest(key, sum))))
+                        .collect();
+                    let changes: Vec<_> = changes.iter().map(|(key, row)| (key, *row)).collect();
+                    let mut left = &changes[..];
+                    while let Some((key, _)) = left.first() {
+                        let start = blocks.holder(key.as_bytes()).start.to_vec();
+                        let taken = blocks.put_run(&start, left);
+                        prop_assert!(taken > 0);
+                        left = &left[taken..];
+                    }
+                    for (key, sum) in rows {
+                        put(&mut model, &key, sum);
+                    }
                 }
                 Step::Insert(start, rows) => {
                     let digests: Vec<_> = (0..rows).map(|row| digest(&row.to_be_bytes(), 7)).collect();
