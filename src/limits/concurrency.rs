@@ -13,6 +13,9 @@ const MOST_SAMPLES: usize = 1_024;
 const FEWEST: usize = 32;
 /// The time of a request beyond what a slow disk takes.
 const TARGET: Duration = Duration::from_millis(10);
+/// Windows with the fewest requests after which their time is that of the disk. Before, what a machine under load has
+/// put off still has to be done.
+const SETTLED: u32 = 20;
 
 pub(super) struct ConcurrencyLimit {
     most: usize,
@@ -23,12 +26,14 @@ pub(super) struct ConcurrencyLimit {
     began: Instant,
     /// Whether a request had to wait in this window.
     was_reached: bool,
+    /// Windows since the limit fell to the fewest.
+    at_fewest: u32,
 }
 
 impl ConcurrencyLimit {
     pub fn new(most: usize) -> Self {
         let (times, began) = (Vec::new(), Instant::now());
-        Self { most, limit: most, usual: Duration::ZERO, times, began, was_reached: false }
+        Self { most, limit: most, usual: Duration::ZERO, times, began, was_reached: false, at_fewest: 0 }
     }
 
     pub fn get(&self) -> usize {
@@ -62,8 +67,9 @@ impl ConcurrencyLimit {
         if median < self.usual || !self.was_reached {
             self.usual = (self.usual * 7 + median) / 8;
         }
+        self.at_fewest = if self.limit == fewest { self.at_fewest + 1 } else { 0 };
         if median > target {
-            if self.limit == fewest {
+            if self.at_fewest > SETTLED {
                 // They do not wait for each other, but for the disk.
                 self.usual = self.usual.max(median / 2);
             }

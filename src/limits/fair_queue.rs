@@ -14,7 +14,7 @@ use super::{LimitSettings, concurrency::ConcurrencyLimit};
 pub(super) const STUCK_AFTER: Duration = Duration::from_millis(500);
 /// Requests of one user that may run, and requests that may wait, where the node runs as few as it can.
 const FEWEST_OF_USER: usize = 4;
-const FEWEST_WAITING: usize = 64;
+const FEWEST_WAITING: usize = 32;
 /// The part of the running requests that one user may have.
 const USERS_PART: usize = 16;
 
@@ -109,7 +109,7 @@ impl FairQueue {
 
     /// How many requests may wait at present.
     fn most_waiting(&self) -> usize {
-        self.bounds.waiting.min(FEWEST_WAITING.max(self.limit() * 2))
+        self.bounds.waiting.min(FEWEST_WAITING.max(self.limit()))
     }
 
     /// How many requests of one user may run at present.

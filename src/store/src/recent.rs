@@ -3,14 +3,7 @@
 //! There are at most two generations. The frozen one is being written to the engine. The active one gets new commits. A
 //! row that changes several times within one generation is written to the engine once, with its last value.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -50,8 +43,6 @@ pub(crate) struct Recent {
     state: RwLock<Generations>,
     /// A scan that was repeated several times holds it for reading, so that no generation is frozen meanwhile.
     freezing: RwLock<()>,
-    /// Bytes of the frozen generation that are in the engine.
-    written: AtomicUsize,
 }
 
 /// How often a scan is repeated because the generations have changed. After that it blocks such changes.
@@ -64,8 +55,6 @@ pub(crate) struct RecentSize {
     pub bytes: usize,
     /// In memory, in the active generation.
     pub active: usize,
-    /// Of those that are being written to the engine, what is in it.
-    pub written: usize,
     /// In the journal, and not being written to the engine.
     pub journal: u64,
     /// When the oldest of them was committed.
@@ -116,7 +105,6 @@ impl Recent {
         RecentSize {
             bytes: state.active.bytes + frozen.map_or(0, |frozen| frozen.bytes),
             active: state.active.bytes,
-            written: self.written.load(Ordering::Relaxed),
             journal: state.active.journal,
             since: frozen.and_then(|frozen| frozen.since).or(state.active.since),
         }
@@ -132,14 +120,7 @@ impl Recent {
             let frozen = std::mem::replace(&mut state.active, next);
             state.frozen = Some(Arc::new(frozen));
         }
-        // A generation is written from its begin again after an error.
-        self.written.store(0, Ordering::Relaxed);
         state.frozen.clone()
-    }
-
-    /// So many more bytes of the frozen generation are in the engine.
-    pub fn note_written(&self, bytes: usize) {
-        self.written.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The frozen generation is in the engine.

@@ -22,7 +22,7 @@ use tandem_wal::Keeper;
 
 pub(crate) use self::removal::NotRekeyed;
 use super::{
-    pace::pause,
+    pace::Pace,
     rewrite::{self, Failure, Rewriter},
 };
 use crate::{
@@ -44,6 +44,7 @@ pub(super) struct Indexer {
     pub recent: Arc<Recent>,
     pub keeper: Keeper,
     pub options: JournalOptions,
+    pub pace: Pace,
     /// Set when the engine has failed permanently.
     pub failed: OnceLock<StoreError>,
     control: Mutex<Control>,
@@ -111,6 +112,7 @@ impl Indexer {
             recent,
             keeper,
             options,
+            pace: Pace::default(),
             failed: OnceLock::new(),
             control: Mutex::default(),
             reached: AtomicU64::new(checkpoint),
@@ -237,7 +239,7 @@ impl Indexer {
             || amount.since.is_some_and(|since| since.elapsed() >= checkpoint_after)
             || amount.bytes as u64 >= self.options.recent_bytes
             // Groups pause because of rows that the start has read, and which nobody is writing.
-            || !pause(&amount, self.options.recent_bytes).is_zero()
+            || !self.pace.pause(&amount, self.options.recent_bytes).is_zero()
             || self.keeper.is_tight()
             || self.is_wanted()
     }
@@ -279,6 +281,7 @@ impl Indexer {
             }
         }
         self.recent.retire();
+        self.pace.end();
         let before = self.reached.swap(generation.group, Ordering::AcqRel);
         metrics::histogram!("tandem_store_checkpoint_seconds").record(started.elapsed());
         if let Err(error) = self.keeper.forget(before) {
@@ -330,6 +333,7 @@ impl Indexer {
 
     fn write(&self, generation: &Arc<Generation>) -> Result<(), StoreError> {
         self.rows.begin(generation);
+        self.pace.begin();
         let checkpoint = seal(&Change::Put(checkpoint_key(), records::encode(&generation.group)));
         if self.options.checkpoint_before_rows {
             self.write_batch(std::slice::from_ref(&checkpoint))?;
@@ -349,13 +353,14 @@ impl Indexer {
             });
             if bytes >= self.rows.batch_bytes() {
                 self.write_batch(&batch)?;
-                self.recent.note_written(std::mem::take(&mut passed));
+                self.pace.note_written(std::mem::take(&mut passed));
                 (batch, bytes) = (Vec::new(), 0);
             }
         }
         // Written together with the last batch of rows. All earlier batches are durable.
         batch.push(checkpoint);
         self.write_batch(&batch)?;
+        self.pace.begin_rest();
         self.rows.finish(generation)?;
         self.rows.check_identity()
     }

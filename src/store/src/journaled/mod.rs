@@ -39,14 +39,11 @@ use tandem_wal::{Keeper, Wal, WalError};
 
 #[cfg(feature = "simulation")]
 pub(super) use self::index::Driver;
+use self::index::{Indexer, Stop};
 pub use self::rekeying::Rekeying;
 pub(super) use self::{
     group::{decode_stored as decode_group, time_stored as time_of_group},
     start::{RecoveredStore, commits_in, open_journal, sessions_in},
-};
-use self::{
-    index::{Indexer, Stop},
-    pace::pause,
 };
 use super::{
     JournalOptions,
@@ -117,10 +114,11 @@ impl JournaledStore {
         if !fits() && !self.indexer.wait_until(fits, PATIENCE) {
             return Err(StoreError::busy("the engine does not keep up with the journal"));
         }
-        let wait = pause(&self.recent.amount(), limit);
+        let pause = || self.indexer.pace.pause(&self.recent.amount(), limit);
+        let wait = pause();
         if !wait.is_zero() {
             metrics::histogram!("tandem_journal_pause_seconds").record(wait);
-            self.indexer.wait_until(|| pause(&self.recent.amount(), limit).is_zero(), wait);
+            self.indexer.wait_until(|| pause().is_zero(), wait);
         }
         self.reserve(writer, most)
     }
