@@ -255,6 +255,8 @@ pub struct JournalOptions {
     pub checkpoint_bytes: u64,
     /// or when the oldest of them has waited this long.
     pub checkpoint_after: Duration,
+    /// How long a store that closes writes to the engine. What is left is in the journal, for the next start.
+    pub closing: Duration,
     /// The database is rewritten when it takes more bytes than this on the disk, and much more than its rows.
     pub rewrite_from: u64,
     /// Begins a rewrite after each rewrite, for tests.
@@ -273,6 +275,7 @@ impl Default for JournalOptions {
             recent_bytes: 64 << 20,
             checkpoint_bytes: 16 << 20,
             checkpoint_after: Duration::from_secs(30),
+            closing: Duration::from_millis(800),
             rewrite_from: 64 << 20,
             rewrite_always: false,
             checkpoint_before_rows: false,

@@ -70,6 +70,8 @@ struct Control {
     /// A checkpoint up to this group is due at once.
     wanted: u64,
     stop: Option<Stop>,
+    /// A checkpoint that takes longer is cut short.
+    stop_by: Option<Instant>,
 }
 
 /// Who does the work of the indexer.
@@ -91,8 +93,15 @@ enum Phase {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Written,
+    /// There was no time for all rows. The journal has them, as after a crash.
+    CutShort,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// The thread ends after a last checkpoint.
+    /// The thread ends after a last checkpoint, or after `closing`.
     Orderly,
     AtOnce,
 }
@@ -156,7 +165,11 @@ impl Indexer {
     }
 
     pub fn stop(&self, how: Stop) {
-        self.control.lock().stop = Some(how);
+        let wait = if how == Stop::Orderly { self.options.closing } else { Duration::ZERO };
+        let mut control = self.control.lock();
+        control.stop = Some(how);
+        control.stop_by = Some(Instant::now() + wait);
+        drop(control);
         self.wake.notify_one();
     }
 
@@ -200,7 +213,11 @@ impl Indexer {
                 self.rewrite();
             }
             // Rows from the start, and later commits, may still wait.
-            while stop.is_some() && self.failed.get().is_none() && self.recent.amount().since.is_some() {
+            while stop.is_some()
+                && !self.must_end()
+                && self.failed.get().is_none()
+                && self.recent.amount().since.is_some()
+            {
                 self.checkpoint(Phase::Closing);
             }
             if stop.is_some() || self.failed.get().is_some() {
@@ -255,10 +272,25 @@ impl Indexer {
         self.eased.notify_all();
     }
 
+    /// Whether the store closes and its time is over.
+    fn must_end(&self) -> bool {
+        self.control.lock().stop_by.is_some_and(|by| Instant::now() >= by)
+    }
+
     fn checkpoint(&self, phase: Phase) {
         let Some(generation) = self.recent.freeze() else { return };
         let started = Instant::now();
-        while let Err(error) = self.write(&generation) {
+        loop {
+            let error = match self.write(&generation) {
+                Ok(Outcome::Written) => break,
+                Ok(Outcome::CutShort) => {
+                    tracing::info!(
+                        "the store closes before the engine has all rows; the next start reads them from the journal"
+                    );
+                    return;
+                }
+                Err(error) => error,
+            };
             if phase == Phase::Closing || !self.rows.engine.has_no_room(&error) {
                 tracing::error!(%error, "the store's engine failed; what was acknowledged is in the journal");
                 self.failed.get_or_init(|| error);
@@ -331,7 +363,7 @@ impl Indexer {
         control.stop.is_some()
     }
 
-    fn write(&self, generation: &Arc<Generation>) -> Result<(), StoreError> {
+    fn write(&self, generation: &Arc<Generation>) -> Result<Outcome, StoreError> {
         self.rows.begin(generation);
         self.pace.begin();
         let checkpoint = seal(&Change::Put(checkpoint_key(), records::encode(&generation.group)));
@@ -355,6 +387,9 @@ impl Indexer {
                 self.write_batch(&batch)?;
                 self.pace.note_written(std::mem::take(&mut passed));
                 (batch, bytes) = (Vec::new(), 0);
+                if self.must_end() {
+                    return Ok(Outcome::CutShort);
+                }
             }
         }
         // Written together with the last batch of rows. All earlier batches are durable.
@@ -362,6 +397,7 @@ impl Indexer {
         self.write_batch(&batch)?;
         self.pace.begin_rest();
         self.rows.finish(generation)?;
-        self.rows.check_identity()
+        self.rows.check_identity()?;
+        Ok(Outcome::Written)
     }
 }

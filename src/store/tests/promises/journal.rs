@@ -3,7 +3,11 @@
 use std::{
     fs::File,
     io,
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
 };
 
 use tandem_actors::ports::StoreFault;
@@ -136,6 +140,47 @@ fn an_engine_that_does_not_keep_up_makes_callers_come_back_later() {
         drop(store);
         assert_eq!(workload::latest(open(engine, directory.path()).as_ref()), Ok(last + 1));
     }
+}
+
+/// Each sync of the engine takes a while.
+#[derive(Debug, Default)]
+struct BusyEngine(AtomicUsize);
+
+impl Disk for BusyEngine {
+    fn sync_data(&self, file: &File, path: &Path) -> io::Result<()> {
+        if !path.parent().is_some_and(|parent| parent.ends_with("journal")) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        RealDisk.sync_data(file, path)
+    }
+
+    fn sync_path(&self, path: &Path) -> io::Result<()> {
+        RealDisk.sync_path(path)
+    }
+}
+
+#[test]
+fn a_store_that_closes_leaves_what_takes_too_long_to_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Arc::new(BusyEngine::default());
+    let journal = JournalOptions { closing: Duration::from_millis(100), ..without_checkpoints() };
+    let at = location(Engine::Sled, directory.path());
+    let store = try_open_with(&at, &Options { journal, disk: disk.clone(), ..Options::default() }).expect("it opens");
+    // Some hundred batches.
+    (1..=60).for_each(|n| {
+        let rows = (0..64).map(|row| put(format!("x{n:02}-{row:02}"), vec![0; 4096])).collect();
+        store.commit(&[free(rows)]).expect("written");
+    });
+    let before = disk.0.load(Ordering::Relaxed);
+    store.close();
+    let syncs = disk.0.load(Ordering::Relaxed) - before;
+    assert!((1..50).contains(&syncs), "{syncs} batches were written");
+    drop(store);
+    assert_eq!(verify(&at, &Options::default()).expect("it can be read").bad, [""; 0]);
+    let store = open(Engine::Sled, directory.path());
+    let rows = store.scan(&key("x"), None, Direction::Forward, usize::MAX).expect("a scan");
+    assert_eq!(rows.len(), 60 * 64);
 }
 
 /// Groups pause while they are ahead of the engine. After a kill, the engine has to write what the start has read.

@@ -50,6 +50,7 @@ fn small() -> Options {
         recent_bytes: 4 << 20,
         checkpoint_bytes: 48 << 10,
         checkpoint_after: Duration::from_millis(20),
+        closing: Duration::from_secs(60),
         ..JournalOptions::default()
     };
     Options { journal, ..Options::default() }
