@@ -133,14 +133,19 @@ async fn tap_once(
     due: Instant,
     outcome: &RefCell<Outcome>,
 ) {
-    let status = async {
-        let open = match connection.take() {
-            Some(open) => connection.insert(open),
-            None => connection.insert(Connection::open(address).await?),
-        };
-        open.status(&tap.requests[tap.next.get()]).await
+    let request = &tap.requests[tap.next.get()];
+    // The node closes connections that are idle for long. Clients then open another one.
+    let on_open = match connection {
+        Some(open) => open.status(request).await.ok(),
+        None => None,
     };
-    let status = status.await;
+    let status = match on_open {
+        Some(status) => Ok(status),
+        None => match Connection::open(address).await {
+            Ok(open) => connection.insert(open).status(request).await,
+            Err(error) => Err(error),
+        },
+    };
     let outcome = &mut *outcome.borrow_mut();
     match status {
         Ok(200..300) => {
