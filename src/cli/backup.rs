@@ -36,8 +36,8 @@ pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> Comman
     print(format_args!("backup {id} in {to}: {rows} rows at position {position}, {new_bytes} new bytes"))?;
     if damaged > 0 {
         print(format_args!(
-            "{damaged} damaged rows are not in the backup, and no older backup is removed: stop the node, see what `tandem \
-             store verify` names, and restore an older backup or run `tandem store repair`"
+            "{damaged} damaged rows are not in the backup, and no older backup is removed: {}",
+            settings.store.engine.after_damage()
         ))?;
     }
     for id in removed {

@@ -168,6 +168,18 @@ impl StoreKind {
             Self::Postgres => None,
         }
     }
+
+    /// What the operator can do about damaged rows.
+    pub const fn after_damage(self) -> &'static str {
+        match self {
+            Self::Sled | Self::Redb => {
+                "stop the node, see what `tandem store verify` names, and restore an older backup or run `tandem store repair`"
+            }
+            Self::Postgres => {
+                "see what `tandem store verify` names, and restore an older backup into another database, or PostgreSQL's own"
+            }
+        }
+    }
 }
 
 impl From<Engine> for StoreKind {

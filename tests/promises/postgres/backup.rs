@@ -3,7 +3,10 @@
 use std::{fs, path::Path};
 
 use super::*;
-use crate::harness::{Console, Finished, run, views};
+use crate::{
+    encryption,
+    harness::{Console, Finished, run, views},
+};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path of Unicode")
@@ -125,6 +128,46 @@ async fn a_node_in_a_directory_becomes_one_on_a_database() {
     assert!(line.contains("--to: the address of a database") && !line.contains("hunter2"), "{line}");
     let (refused, _) = restore(place.path(), &shared.database(), &["--engine", "redb"]).await;
     assert!(refused.refused_with_one_line().contains("--engine is for a data directory"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_encrypted_node_in_a_directory_becomes_one_on_a_database_that_is_not_encrypted() {
+    let (Some(shared), place) = (Postgres::shared(), tempfile::tempdir().expect("a directory")) else { return };
+    let keys = tempfile::tempdir().expect("a directory");
+    let key = encryption::key(keys.path(), "a");
+    let server = server().set("store.encryption_key_file", &key).start().await;
+    let both = Conversation::at_stage(&server, 3).await;
+    both.anna.need("zqneedqz", "SAFETY").await.created();
+    done(run(&["backup", "--data", text(server.data()), "--to", text(place.path())], &[]).await);
+
+    let (address, data) = (shared.database(), tempfile::tempdir().expect("a directory"));
+    let to = ["restore", "--from", text(place.path()), "--to", &address, "--data", text(data.path())];
+    let with_key = [("TANDEM__STORE__ENCRYPTION_KEY_FILE", key.as_str()), ("TANDEM__STORE__PASSWORD", PASSWORD)];
+    let refused = run(&to, &with_key[1..]).await;
+    assert!(refused.refused_with_one_line().contains("it is encrypted: set store.encryption_key_file"), "{refused:?}");
+    done(run(&to, &with_key).await);
+    assert_ne!(shared.sql(&address, "SELECT count(*) FROM tandem.rows WHERE value LIKE '%zqneedqz%'"), "0");
+    let moved = on(&address).on(data).start().await;
+    assert!(both.back_at(&moved).anna.read("/needs").await.body.contains("zqneedqz"));
+}
+
+#[tokio::test]
+async fn damaged_rows_are_told_with_what_helps_in_a_database() {
+    let (Some(shared), place) = (Postgres::shared(), tempfile::tempdir().expect("a directory")) else { return };
+    let address = shared.database();
+    let server = on(&address).start().await;
+    let both = Conversation::at_stage(&server, 3).await;
+    both.anna.need("zqneedqz", "SAFETY").await.created();
+    let setup = server.stop().await;
+    let flip =
+        "UPDATE tandem.rows SET value = set_byte(value, 20, get_byte(value, 20) # 1) WHERE value LIKE '%zqneedqz%'";
+    shared.sql(&address, flip);
+    let to = place.path().join("backups");
+    let output = on_database(&address, &["backup", "--data", text(setup.data()), "--to", text(&to)]).await;
+    let told =
+        " damaged rows are not in the backup, and no older backup is removed: see what `tandem store verify` names";
+    assert!(output.code == Some(0) && output.stdout.contains(told), "{output:?}");
+    assert!(output.stdout.contains("another database") && !output.stdout.contains("store repair"), "{output:?}");
 }
 
 #[tokio::test]

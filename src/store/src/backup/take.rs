@@ -52,8 +52,8 @@ pub(super) fn take(
         tracing::error!(
             id = manifest.id,
             damaged = manifest.damaged,
-            "rows are damaged in the store and not in the backup; no older backup is removed: stop the node, see what \
-             `tandem store verify` names, and restore an older backup or run `tandem store repair`"
+            "rows are damaged in the store and not in the backup; no older backup is removed: {}",
+            manifest.engine.after_damage()
         );
     }
     let removed = match keep {
