@@ -45,6 +45,11 @@ impl ConcurrencyLimit {
         self.was_reached = true;
     }
 
+    #[cfg(test)]
+    pub fn was_reached(&self) -> bool {
+        self.was_reached
+    }
+
     /// A request has ended that took this long.
     pub fn record(&mut self, took: Duration, now: Instant) {
         if self.times.len() < MOST_SAMPLES {

@@ -27,7 +27,7 @@ pub struct LimitSettings {
     pub requests: usize,
     /// Requests that may wait for their turn.
     pub requests_waiting: usize,
-    /// Requests of one user that run at a time.
+    /// Requests of one user that run at a time, while few users have requests.
     pub requests_per_user: usize,
     /// Requests of one user that may wait for their turn.
     pub requests_per_user_waiting: usize,

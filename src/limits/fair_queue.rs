@@ -12,10 +12,13 @@ use super::{LimitSettings, concurrency::ConcurrencyLimit};
 /// A request that has run for longer waits for something else than the machine, such as a frozen session. Others then
 /// run in its place, up to `limits.requests`.
 pub(super) const STUCK_AFTER: Duration = Duration::from_millis(500);
-/// Requests of one user that may run, and requests that may wait, where the node runs as few as it can.
+/// Requests of one user that may run while others are served too, or where the node runs as few as it can.
 const FEWEST_OF_USER: usize = 4;
+/// Users with requests, from which on each of them gets no more than that.
+const OTHERS: usize = 4;
+/// Requests that may wait where the node runs as few as it can.
 const FEWEST_WAITING: usize = 32;
-/// The part of the running requests that one user may have.
+/// The part of the running requests that one of few users may have.
 const USERS_PART: usize = 16;
 
 /// Why a request is refused.
@@ -112,9 +115,11 @@ impl FairQueue {
         self.bounds.waiting.min(FEWEST_WAITING.max(self.limit()))
     }
 
-    /// How many requests of one user may run at present.
+    /// How many requests of one user may run at present. All that run share the machine, so the requests of a user who
+    /// sends many make those of others slow.
     fn most_of_user(&self) -> usize {
-        self.bounds.running_per_user.min(FEWEST_OF_USER.max(self.limit() / USERS_PART))
+        let part = if self.users.len() > OTHERS { 0 } else { self.limit() / USERS_PART };
+        self.bounds.running_per_user.min(FEWEST_OF_USER.max(part))
     }
 
     fn has_room(&mut self, now: Instant) -> bool {
@@ -143,7 +148,9 @@ impl FairQueue {
             own.running += 1;
             return JoinOutcome::Running(self.begin(now));
         }
-        self.concurrency.reached();
+        if may_run {
+            self.concurrency.reached();
+        }
         let waiting = own.waiting.len();
         let overload = match () {
             () if waiting >= self.bounds.waiting_per_user => Some(Overload::User),

@@ -44,6 +44,30 @@ async fn a_user_with_many_requests_delays_only_themselves() {
 }
 
 #[actix_web::test]
+async fn one_of_many_users_runs_few_requests_at_a_time() {
+    let admission = Admission::new(&LimitSettings::default());
+    let mut flood = Vec::new();
+    for _ in 0..32 {
+        flood.push(admission.enter("flood").await.unwrap());
+    }
+    assert_eq!(admission.load(), (32, 0), "nobody else is there");
+    drop(flood);
+    let mut others = Vec::new();
+    for other in ["one", "two", "three", "four"] {
+        others.push(admission.enter(other).await.unwrap());
+    }
+    let flood: Vec<_> = (0..32).map(|_| ask(&admission, "flood")).collect();
+    tokio::task::yield_now().await;
+    assert_eq!(admission.load(), (8, 28));
+    assert!(!admission.queue.lock().concurrency.was_reached(), "the node could run more");
+    drop(others);
+    for request in flood {
+        request.await.unwrap().map(drop).unwrap();
+    }
+    assert!(admission.queue.lock().is_empty());
+}
+
+#[actix_web::test]
 async fn users_take_turns() {
     let admission = admission(1, 1, 10);
     let running = admission.enter("first").await.unwrap();
