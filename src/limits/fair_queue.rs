@@ -14,7 +14,7 @@ use super::{LimitSettings, concurrency::ConcurrencyLimit};
 pub(super) const STUCK_AFTER: Duration = Duration::from_millis(500);
 /// Requests of one user that may run while others are served too, or where the node runs as few as it can.
 const FEWEST_OF_USER: usize = 4;
-/// Users with requests, from which on each of them gets no more than that.
+/// While more users than this have requests, none of them has more running.
 const OTHERS: usize = 4;
 /// Requests that may wait where the node runs as few as it can.
 const FEWEST_WAITING: usize = 32;
