@@ -36,7 +36,7 @@ use tokio::time::Instant;
 
 pub use self::deps::{DeliverySettings, ResidencySettings, RetentionSettings, SessionDeps};
 pub use self::watch::HeartbeatAnswer;
-use self::{outbox::Outbox, output_gate::OutputGate, presence_set::PresenceSet};
+use self::{outbox::Outbox, output_gate::OutputGate, presence_set::PresenceSet, seen::ShownEvents};
 use crate::{
     domain::{
         Session,
@@ -53,6 +53,8 @@ use crate::{
 enum Held {
     /// An answer or a refusal that shows the change.
     Answer(Box<dyn FnOnce() + Send>),
+    /// An answer that shows events.
+    Shown(ShownEvents),
     /// A message that can only be handled once the store shows all commits.
     Retry(Box<SessionMessage>),
     /// Everything up to this event may be published.
@@ -182,6 +184,7 @@ impl SessionActor {
     fn pass(&mut self, held: Held, ctx: &mut Context<Self>) {
         match held {
             Held::Answer(send) => send(),
+            Held::Shown(shown) => self.show(shown),
             Held::Retry(message) => self.receive(*message, ctx),
             Held::Deliver(seq) => {
                 crate::failpoint::reach(self.inbox.session(), "after_flush");

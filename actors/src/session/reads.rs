@@ -4,7 +4,7 @@ use actix::Context as ActorContext;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{Held, SessionActor};
+use super::{Held, SessionActor, seen::ShownEvents};
 use crate::{
     domain::{
         Query, Rejection,
@@ -33,18 +33,18 @@ impl SessionActor {
             None => Err(Rejection::no_such_session()),
         };
         let shows_all = query == Query::State && reader == Reader::Client;
-        if let (Ok(_), true, Some(session), Some(viewer)) = (&answer, shows_all, &self.session, viewer) {
-            let seq = session.seq();
-            self.saw(viewer, seq);
-        }
-        let shown = answer.map_err(Refusal::from).and_then(|mut answer| {
+        let answer = answer.map_err(Refusal::from).and_then(|mut answer| {
             if let Some(viewer) = viewer {
                 nicknames::put_into(&mut answer, &*self.deps.store, viewer)?;
             }
             Ok(answer)
         });
-        let answer = shown.and_then(|answer| to_json(&answer));
-        self.after_flush(move || drop(reply.send(answer)));
+        match (answer.and_then(|answer| to_json(&answer)), viewer.cloned()) {
+            (Ok(answer), Some(viewer)) if shows_all => {
+                self.show_after_flush(ShownEvents { viewer, seq: self.seq(), answer, reply });
+            }
+            (answer, _) => self.after_flush(move || drop(reply.send(answer))),
+        }
     }
 
     /// Answers with durable events. The answer waits all the same: whether the viewer is a member, and what consent
@@ -61,11 +61,12 @@ impl SessionActor {
             })));
         }
         let page = self.events_page(&viewer, after, limit);
-        if let (Ok(page), Reader::Client) = (&page, reader) {
-            self.saw(&viewer, page.seq);
+        match page.and_then(|page| Ok((page.seq, to_json(&page)?))) {
+            Ok((seq, answer)) if reader == Reader::Client => {
+                self.show_after_flush(ShownEvents { viewer, seq, answer, reply });
+            }
+            page => self.after_flush(move || drop(reply.send(page.map(|(_, answer)| answer)))),
         }
-        let page = page.and_then(|page| to_json(&page));
-        self.after_flush(move || drop(reply.send(page)));
     }
 
     fn events_page(&self, viewer: &UserId, after: Seq, limit: usize) -> Result<EventsPage, Refusal> {

@@ -1,9 +1,14 @@
 //! What each partner is known to have seen, beyond what they said with `viewed`.
 
-use super::SessionActor;
-use crate::domain::{
-    ids::{Seq, UserId},
-    routing::WhenAbsent,
+use bytes::Bytes;
+
+use super::{Held, SessionActor};
+use crate::{
+    domain::{
+        ids::{Seq, UserId},
+        routing::WhenAbsent,
+    },
+    messages::ReplyTo,
 };
 
 /// The last events that a partner has seen, by how we know.
@@ -15,7 +20,32 @@ pub(super) struct SeenEvents {
     delivered: Seq,
 }
 
+/// An answer that shows a partner everything up to an event.
+pub(super) struct ShownEvents {
+    pub viewer: UserId,
+    pub seq: Seq,
+    pub answer: Bytes,
+    pub reply: ReplyTo<Bytes>,
+}
+
 impl SessionActor {
+    /// Answers once what the answer shows is durable.
+    pub(super) fn show_after_flush(&mut self, shown: ShownEvents) {
+        if self.gate.is_open() {
+            self.show(shown);
+        } else {
+            self.gate.hold(Held::Shown(shown));
+        }
+    }
+
+    /// Answers. The events count as seen unless nobody waits for the answer any more.
+    pub(super) fn show(&mut self, shown: ShownEvents) {
+        let ShownEvents { viewer, seq, answer, reply } = shown;
+        if reply.send(Ok(answer)).is_ok() {
+            self.saw(&viewer, seq);
+        }
+    }
+
     /// The partner has fetched everything up to `seq`.
     pub(super) fn saw(&mut self, user: &UserId, seq: Seq) {
         let seen = self.seen.entry(user.clone()).or_default();

@@ -171,6 +171,50 @@ fn a_look_while_an_event_is_being_written_does_not_see_it() {
     });
 }
 
+/// The store stands still for longer than the app waits for an answer.
+#[test]
+fn an_answer_that_nobody_waits_for_any_more_shows_nothing() {
+    run(async {
+        for asks_for_events in [false, true] {
+            let (world, session) = World::with_session().await;
+            world.register_device("bob");
+            world.enter(&session, "bob", true);
+            if asks_for_events {
+                // Such an answer shows only what is durable, and waits all the same.
+                world.sign(&session, "ann").await;
+            }
+            let appended = world.journal.stats().appended;
+            world.store.hold_commits();
+            let (coordinator, of) = (world.coordinator.clone(), session.clone());
+            let pause: Command = crate::world::json_request::<PauseRequest>("{}").try_into().expect("valid");
+            let pausing = actix::spawn(async move { coordinator.execute(&of, caller("ann"), pause, None).await });
+            eventually("the pause is decided", || world.journal.stats().appended > appended).await;
+            let bob = id("bob");
+            {
+                let mut asking: std::pin::Pin<Box<dyn Future<Output = _>>> = if asks_for_events {
+                    Box::pin(world.coordinator.events(&session, &bob, 0, 100))
+                } else {
+                    Box::pin(world.coordinator.query(&session, &bob, Query::State))
+                };
+                let waits = poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx).is_pending())).await;
+                assert!(waits, "the pause is not durable");
+                world.coordinator.oversee(&session).await.expect("answered after the question was handled");
+            }
+            if asks_for_events {
+                // The partner leaves before the pause is published, so only the signature can be missed.
+                world.enter(&session, "bob", false);
+            }
+            world.store.release_commits();
+            pausing.await.expect("no panic").expect("paused");
+            if !asks_for_events {
+                world.enter(&session, "bob", false);
+            }
+            let missed = if asks_for_events { "partner.signed_compact" } else { "session.paused" };
+            eventually(missed, || world.push_jobs().iter().any(|job| job.event == missed)).await;
+        }
+    });
+}
+
 #[test]
 fn a_partner_who_has_seen_the_event_gets_no_push_on_leaving() {
     run(async {
