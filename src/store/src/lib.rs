@@ -267,7 +267,7 @@ pub struct JournalOptions {
     pub checkpoint_bytes: u64,
     /// or when the oldest of them has waited this long.
     pub checkpoint_after: Duration,
-    /// How long a store that closes writes to the engine. What is left is in the journal, for the next start.
+    /// How long a store may write to the engine while it closes. The next start reads the rest from the journal.
     pub closing: Duration,
     /// The database is rewritten when it takes more bytes than this on the disk, and much more than its rows.
     pub rewrite_from: u64,

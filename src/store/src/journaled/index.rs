@@ -2,6 +2,7 @@
 //! number of their last group. After it the journal needs only later groups. It keeps the groups of one more
 //! checkpoint, because a damaged engine can fall back to the previous checkpoint.
 
+mod checkpoint;
 mod removal;
 
 use std::{
@@ -14,30 +15,16 @@ use std::{
 };
 
 use parking_lot::{Condvar, Mutex};
-use tandem_actors::{
-    ports::{Change, StoreError},
-    records,
-};
+use tandem_actors::ports::StoreError;
 use tandem_wal::Keeper;
 
+use self::checkpoint::Phase;
 pub(crate) use self::removal::NotRekeyed;
 use super::{
     pace::Pace,
     rewrite::{self, Failure, Rewriter},
 };
-use crate::{
-    JournalOptions,
-    digests::CheckedRows,
-    own_rows::checkpoint_key,
-    recent::{self, Generation, Recent},
-    rows::Rows,
-    seal::seal,
-};
-
-/// How long the thread waits on a full disk before it tries again.
-const AGAIN: Duration = Duration::from_secs(1);
-/// Bytes of a row in a batch beside its key and value.
-const AROUND: usize = 32;
+use crate::{JournalOptions, digests::CheckedRows, recent::Recent};
 
 pub(super) struct Indexer {
     pub rows: Arc<CheckedRows>,
@@ -81,22 +68,6 @@ pub(crate) enum Driver {
     Thread,
     /// There is no thread. A caller that would wait for it does its work instead.
     Caller,
-}
-
-/// What a failed checkpoint does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// It is tried again when the disk has room.
-    Running,
-    /// The store closes, so it is not tried again. The journal has everything.
-    Closing,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Written,
-    /// There was no time for all rows. The journal has them, as after a crash.
-    CutShort,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -277,55 +248,6 @@ impl Indexer {
         self.control.lock().stop_by.is_some_and(|by| Instant::now() >= by)
     }
 
-    fn checkpoint(&self, phase: Phase) {
-        let Some(generation) = self.recent.freeze() else { return };
-        let started = Instant::now();
-        loop {
-            let error = match self.write(&generation) {
-                Ok(Outcome::Written) => break,
-                Ok(Outcome::CutShort) => {
-                    tracing::info!(
-                        "the store closes before the engine has all rows; the next start reads them from the journal"
-                    );
-                    return;
-                }
-                Err(error) => error,
-            };
-            if phase == Phase::Closing || !self.rows.engine.has_no_room(&error) {
-                tracing::error!(%error, "the store's engine failed; what was acknowledged is in the journal");
-                self.failed.get_or_init(|| error);
-                self.eased.notify_all();
-                return;
-            }
-            tracing::warn!(%error, "the store's engine has no room; what is acknowledged stays in the journal meanwhile");
-            if self.stopped_within(AGAIN) {
-                return;
-            }
-            // The new database may have changes that the present one lacks.
-            let mut rewriter = self.rewriter.lock();
-            if rewriter.is_running() {
-                self.give_up(&mut rewriter, &error);
-            }
-            drop(rewriter);
-            // A failed engine works again only after it was reopened.
-            if let Err(error) = self.rows.engine.reopen() {
-                tracing::warn!(%error, "the store's engine cannot be opened yet");
-            }
-        }
-        self.recent.retire();
-        self.pace.end();
-        let before = self.reached.swap(generation.group, Ordering::AcqRel);
-        metrics::histogram!("tandem_store_checkpoint_seconds").record(started.elapsed());
-        if let Err(error) = self.keeper.forget(before) {
-            tracing::warn!(%error, "a file of the journal that is no longer needed cannot be removed");
-        }
-        self.keep_segments_ready();
-        self.note_if_done(before);
-        if phase == Phase::Running {
-            self.rows.engine.shorten_next_start_if_much_was_written();
-        }
-    }
-
     fn give_up(&self, rewriter: &mut Rewriter, error: &StoreError) {
         rewriter.give_up(&self.rows, error);
         self.warn_if_mixed(error);
@@ -345,59 +267,11 @@ impl Indexer {
         }
     }
 
-    /// Writes a batch of a checkpoint, also to the new database of a rewrite.
-    fn write_batch(&self, batch: &[Change]) -> Result<(), StoreError> {
-        self.rows.write(&batch.iter().collect::<Vec<_>>())?;
-        let mut rewriter = self.rewriter.lock();
-        if let Err(error) = rewriter.follow(batch) {
-            self.give_up(&mut rewriter, &error);
-        }
-        Ok(())
-    }
-
     fn stopped_within(&self, wait: Duration) -> bool {
         let mut control = self.control.lock();
         if control.stop.is_none() {
             self.wake.wait_for(&mut control, wait);
         }
         control.stop.is_some()
-    }
-
-    fn write(&self, generation: &Arc<Generation>) -> Result<Outcome, StoreError> {
-        self.rows.begin(generation);
-        self.pace.begin();
-        let checkpoint = seal(&Change::Put(checkpoint_key(), records::encode(&generation.group)));
-        if self.options.checkpoint_before_rows {
-            self.write_batch(std::slice::from_ref(&checkpoint))?;
-            self.rows.finish(generation)?;
-        }
-        let coding = self.rows.engine.row_coding();
-        let (mut batch, mut bytes, mut passed) = (Vec::new(), 0, 0);
-        for (key, value) in &generation.rows {
-            passed += recent::AROUND + key.as_bytes().len() + value.as_ref().map_or(0, |value| value.len());
-            if value.is_none() && self.rows.digests.excludes(key) {
-                continue;
-            }
-            bytes += AROUND + key.as_bytes().len() + value.as_ref().map_or(0, |value| value.len());
-            batch.push(match value {
-                Some(value) => coding.encode(&Change::Put(key.clone(), value.clone())),
-                None => Change::Delete(key.clone()),
-            });
-            if bytes >= self.rows.batch_bytes() {
-                self.write_batch(&batch)?;
-                self.pace.note_written(std::mem::take(&mut passed));
-                (batch, bytes) = (Vec::new(), 0);
-                if self.must_end() {
-                    return Ok(Outcome::CutShort);
-                }
-            }
-        }
-        // Written together with the last batch of rows. All earlier batches are durable.
-        batch.push(checkpoint);
-        self.write_batch(&batch)?;
-        self.pace.begin_rest();
-        self.rows.finish(generation)?;
-        self.rows.check_identity()?;
-        Ok(Outcome::Written)
     }
 }

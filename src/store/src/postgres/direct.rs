@@ -142,7 +142,7 @@ impl DirectRows {
         }
     }
 
-    /// What is read: each row is as it was at this moment.
+    /// The moment of this connection: it reads each row as it was then.
     pub fn moment(&self) -> Result<Moment, StoreError> {
         let client = self.client.clone();
         let ask = format!(
