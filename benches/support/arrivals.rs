@@ -134,9 +134,10 @@ async fn tap_once(
     outcome: &RefCell<Outcome>,
 ) {
     let request = &tap.requests[tap.next.get()];
-    // The node closes connections that are idle for long. Clients then open another one.
+    // The node closes connections that are idle for long, with a 408 if there was no request yet. Clients then open
+    // another one.
     let on_open = match connection {
-        Some(open) => open.status(request).await.ok(),
+        Some(open) => open.status(request).await.ok().filter(|status| *status != 408),
         None => None,
     };
     let status = match on_open {
