@@ -28,7 +28,7 @@ pub(crate) struct Generation {
     number: u64,
     bytes: usize,
     /// Bytes of its groups in the journal.
-    journal: u64,
+    pub journal: u64,
     since: Option<Instant>,
 }
 

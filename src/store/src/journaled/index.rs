@@ -227,7 +227,7 @@ impl Indexer {
             || amount.since.is_some_and(|since| since.elapsed() >= checkpoint_after)
             || amount.bytes as u64 >= self.options.recent_bytes
             // Groups pause because of rows that the start has read, and which nobody is writing.
-            || !self.pace.pause(&amount, self.options.recent_bytes).is_zero()
+            || self.pace.slows_groups(&amount, self.options.recent_bytes)
             || self.keeper.is_tight()
             || self.is_wanted()
     }

@@ -114,7 +114,7 @@ impl JournaledStore {
         if !fits() && !self.indexer.wait_until(fits, PATIENCE) {
             return Err(StoreError::busy("the engine does not keep up with the journal"));
         }
-        let pause = || self.indexer.pace.pause(&self.recent.amount(), limit);
+        let pause = || self.indexer.pace.pause(&self.recent.amount(), limit, most);
         let wait = pause();
         if !wait.is_zero() {
             metrics::histogram!("tandem_journal_pause_seconds").record(wait);

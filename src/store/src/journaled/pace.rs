@@ -6,16 +6,21 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::recent::RecentSize;
+use crate::recent::{Generation, RecentSize};
 
 /// The longest pause before a group. The engine gets the machine's time meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
+/// A group pauses at most for this multiple of the time that the engine takes for as many bytes. So many small groups
+/// are not slower than one large one: there are small groups where few commands run at a time.
+const TIMES: f64 = 2.0;
+/// Bytes of the journal whose rows the engine writes in a second, before there was a checkpoint.
+const RATE: f64 = 4.0 * 1024.0 * 1024.0;
 /// The largest part of the room for recent rows that a generation is meant to take.
 const GENERATION: f64 = 3.0 / 8.0;
 /// How far the journal may be ahead of the engine without a pause, as a part of that room.
 const HEAD_START: f64 = 1.0 / 32.0;
-/// The further part in which the pauses become longer. They must become so slowly: a group has all the commands that
-/// have come meanwhile, so a jump of the pause is a jump of everybody's latency.
+/// The further part in which the pauses become longer. They must become so slowly, because a jump of the pause is a jump
+/// of everybody's latency.
 const RAMP: f64 = 1.0 / 4.0;
 /// The part of a checkpoint's time in which rows are written, before there was a checkpoint.
 const WRITING: f64 = 0.7;
@@ -31,14 +36,25 @@ struct Progress {
     began: Option<Instant>,
     /// Since when all rows are in the engine, while digests and files are being written.
     rest_began: Option<Instant>,
-    last: Option<CheckpointTimes>,
+    last: Option<Checkpoint>,
 }
 
-/// How long a checkpoint wrote rows, and how long its rest took.
+/// A complete checkpoint.
 #[derive(Clone, Copy)]
-struct CheckpointTimes {
+struct Checkpoint {
+    /// How long it wrote rows.
     writing: Duration,
+    /// How long it took after that.
     rest: Duration,
+    /// Bytes of the journal whose rows it wrote.
+    bytes: u64,
+}
+
+impl Checkpoint {
+    /// Bytes of the journal in a second.
+    fn rate(&self) -> f64 {
+        self.bytes as f64 / (self.writing + self.rest).as_secs_f64().max(f64::MIN_POSITIVE)
+    }
 }
 
 impl Pace {
@@ -58,19 +74,32 @@ impl Pace {
         self.0.lock().rest_began = Some(Instant::now());
     }
 
-    /// The checkpoint is complete.
-    pub fn end(&self) {
+    /// The checkpoint of this generation is complete.
+    pub fn end(&self, generation: &Generation) {
         let progress = &mut *self.0.lock();
         if let (Some(began), Some(rest_began)) = (progress.began, progress.rest_began) {
-            progress.last = Some(CheckpointTimes { writing: rest_began - began, rest: rest_began.elapsed() });
+            let (writing, rest) = (rest_began - began, rest_began.elapsed());
+            progress.last = Some(Checkpoint { writing, rest, bytes: generation.journal });
         }
         *progress = Progress { last: progress.last, ..Progress::default() };
     }
 
-    /// How long a group waits so that the engine keeps up.
-    pub fn pause(&self, amount: &RecentSize, limit: u64) -> Duration {
+    /// How long a group with so many bytes waits so that the engine keeps up.
+    pub fn pause(&self, amount: &RecentSize, limit: u64, bytes: usize) -> Duration {
+        let progress = self.0.lock();
+        let part = Self::need(&progress, amount, limit);
+        let rate = progress.last.map_or(RATE, |last| last.rate()).max(1.0);
+        LONGEST_PAUSE.min(Duration::from_secs_f64(TIMES * bytes as f64 / rate)).mul_f64(part)
+    }
+
+    /// Whether groups wait at present.
+    pub fn slows_groups(&self, amount: &RecentSize, limit: u64) -> bool {
+        Self::need(&self.0.lock(), amount, limit) > 0.0
+    }
+
+    fn need(progress: &Progress, amount: &RecentSize, limit: u64) -> f64 {
         let frozen = amount.bytes - amount.active;
-        pause(amount.active, frozen, self.0.lock().part_done(frozen), limit)
+        need_of_pause(amount.active, frozen, progress.part_done(frozen), limit)
     }
 }
 
@@ -89,14 +118,15 @@ impl Progress {
     }
 }
 
-/// While a generation is being written, the next one may grow to the size it is meant to have, and no faster. A small
-/// generation takes nearly as long as a large one, so the next one is not meant to be as small.
-fn pause(active: usize, frozen: usize, done: f64, limit: u64) -> Duration {
+/// How much groups have to pause, from 0 to 1. While a generation is being written, the next one may grow to the size it
+/// is meant to have, and no faster. A small generation takes nearly as long as a large one, so the next one is not meant
+/// to be as small.
+fn need_of_pause(active: usize, frozen: usize, done: f64, limit: u64) -> f64 {
     let limit = limit as f64;
     let most = limit * GENERATION;
     let allowed = if frozen == 0 { most } else { most * done };
     let ahead = active as f64 - allowed - limit * HEAD_START;
-    LONGEST_PAUSE.mul_f64((ahead / (limit * RAMP)).clamp(0.0, 1.0))
+    (ahead / (limit * RAMP)).clamp(0.0, 1.0)
 }
 
 #[cfg(test)]
@@ -105,16 +135,33 @@ mod tests {
 
     #[test]
     fn groups_wait_while_they_are_ahead_of_the_engine() {
-        let wait = |frozen, done, active| pause(active, frozen, done, 320).as_millis();
-        assert_eq!([wait(0, 0.0, 130), wait(0, 0.0, 170)], [0, 150], "a generation is about to be written");
-        assert_eq!([wait(80, 0.0, 10), wait(80, 0.5, 50), wait(80, 1.0, 90)], [0, 0, 0], "a head start");
-        assert_eq!([wait(80, 0.0, 18), wait(80, 0.0, 50), wait(80, 0.0, 130)], [30, 150, 300]);
-        assert_eq!([wait(80, 0.5, 78), wait(80, 1.0, 138)], [30, 30], "as fast as the engine");
+        let need = |frozen, done, active| (need_of_pause(active, frozen, done, 320) * 100.0).round() as u32;
+        assert_eq!([need(0, 0.0, 130), need(0, 0.0, 170)], [0, 50], "a generation is about to be written");
+        assert_eq!([need(80, 0.0, 10), need(80, 0.5, 50), need(80, 1.0, 90)], [0, 0, 0], "a head start");
+        assert_eq!([need(80, 0.0, 18), need(80, 0.0, 50), need(80, 0.0, 130)], [10, 50, 100]);
+        assert_eq!([need(80, 0.5, 78), need(80, 1.0, 138)], [10, 10], "as fast as the engine");
         assert_eq!(
-            [wait(240, 0.0, 50), wait(240, 1.0, 170)],
-            [150, 150],
+            [need(240, 0.0, 50), need(240, 1.0, 170)],
+            [50, 50],
             "a large generation is not followed by a larger one"
         );
+    }
+
+    fn set_last(pace: &Pace, writing: u64, rest: u64, bytes: u64) {
+        let [writing, rest] = [writing, rest].map(Duration::from_secs);
+        pace.0.lock().last = Some(Checkpoint { writing, rest, bytes });
+    }
+
+    #[test]
+    fn a_group_pauses_by_its_bytes_as_the_engine_writes_them() {
+        let pace = Pace::default();
+        let need_of_a_half = RecentSize { bytes: 170, active: 170, ..RecentSize::default() };
+        let pause = |bytes| pace.pause(&need_of_a_half, 320, bytes).as_millis();
+        set_last(&pace, 3, 1, 4_000_000);
+        assert_eq!([pause(0), pause(10_000), pause(20_000)], [0, 10, 20], "as long as the engine takes for them");
+        assert_eq!(pause(10_000_000), 150, "and not much longer in large groups");
+        set_last(&pace, 0, 0, 0);
+        assert_eq!(pause(10_000), 150, "an engine that has written nothing yet");
     }
 
     #[test]
@@ -127,19 +174,16 @@ mod tests {
         assert!((done(&pace) - WRITING / 2.0).abs() < 0.01);
         pace.begin_rest();
         assert!(done(&pace) > WRITING, "and nothing is known of the rest");
-        pace.end();
-        {
-            let last = CheckpointTimes { writing: Duration::from_secs(3600), rest: Duration::from_secs(3600) };
-            pace.0.lock().last = Some(last);
-        }
+        pace.end(&Generation::default());
+        set_last(&pace, 3600, 3600, 0);
         pace.begin();
         pace.note_written(80);
         assert!((done(&pace) - 0.5).abs() < 0.01, "as the last one");
         pace.begin_rest();
         assert!((0.5..0.51).contains(&done(&pace)));
-        assert!(pace.pause(&amount(100), 320) > Duration::ZERO);
-        pace.0.lock().last = Some(CheckpointTimes { writing: Duration::from_secs(1), rest: Duration::ZERO });
+        assert!(pace.slows_groups(&amount(100), 320));
+        set_last(&pace, 1, 0, 0);
         assert!((done(&pace) - 1.0).abs() < 0.01, "longer than the last one");
-        assert_eq!(pace.pause(&amount(100), 320), Duration::ZERO);
+        assert!(!pace.slows_groups(&amount(100), 320));
     }
 }

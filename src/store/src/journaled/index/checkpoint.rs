@@ -77,7 +77,7 @@ impl Indexer {
             }
         }
         self.recent.retire();
-        self.pace.end();
+        self.pace.end(&generation);
         let before = self.reached.swap(generation.group, Ordering::AcqRel);
         metrics::histogram!("tandem_store_checkpoint_seconds").record(started.elapsed());
         if let Err(error) = self.keeper.forget(before) {
