@@ -36,6 +36,8 @@ use super::{
 const MUCH: u64 = 4 << 20;
 /// After this many bytes sled makes a snapshot of its pages while the node runs.
 const VERY_MUCH: u64 = 64 << 20;
+/// The same while the node has much to do: a snapshot takes a core and the disk for about a second.
+const TOO_MUCH: u64 = 4 * VERY_MUCH;
 
 /// The open database of an engine, with its locked directory.
 pub(super) struct OpenEngine {
@@ -204,8 +206,8 @@ impl OpenEngine {
     }
 
     /// Lets the engine prepare a fast next start, if much was written. Must be called while nothing is written.
-    pub fn shorten_next_start_if_much_was_written(&self) {
-        if self.written.load(Ordering::Relaxed) < VERY_MUCH {
+    pub fn shorten_next_start_if_much_was_written(&self, is_busy: bool) {
+        if self.written.load(Ordering::Relaxed) < if is_busy { TOO_MUCH } else { VERY_MUCH } {
             return;
         }
         self.written.store(0, Ordering::Relaxed);
@@ -314,6 +316,10 @@ impl Rows for OpenEngine {
 
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         self.with("read", |rows| rows.get(key))
+    }
+
+    fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.with("read", |rows| rows.get_all(keys))
     }
 
     fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {

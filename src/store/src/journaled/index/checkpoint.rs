@@ -20,6 +20,8 @@ use crate::{
 
 /// How long the thread waits on a full disk before it tries again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The node is busy if more than this part of a generation is there again when the last one is written.
+const BUSY: u64 = 4;
 /// Bytes of a row in a batch beside its key and value.
 const AROUND: usize = 32;
 
@@ -86,7 +88,8 @@ impl Indexer {
         self.keep_segments_ready();
         self.note_if_done(before);
         if phase == Phase::Running {
-            self.rows.engine.shorten_next_start_if_much_was_written();
+            let is_busy = self.recent.amount().active as u64 > self.options.checkpoint_bytes / BUSY;
+            self.rows.engine.shorten_next_start_if_much_was_written(is_busy);
         }
     }
 
