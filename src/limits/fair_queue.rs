@@ -12,7 +12,7 @@ use super::{LimitSettings, concurrency::ConcurrencyLimit};
 /// A request that has run for longer waits for something else than the machine, such as a frozen session. Others then
 /// run in its place, up to `limits.requests`.
 pub(super) const STUCK_AFTER: Duration = Duration::from_millis(500);
-/// Requests of one user that may run while others are served too, or where the node runs as few as it can.
+/// Requests of one user that may run, unless the machine is busy with those of many users.
 const FEWEST_OF_USER: usize = 4;
 /// While more users than this have requests, none of them has more running.
 const OTHERS: usize = 4;
@@ -118,8 +118,13 @@ impl FairQueue {
     /// How many requests of one user may run at present. All that run share the machine, so the requests of a user who
     /// sends many make those of others slow.
     fn most_of_user(&self) -> usize {
-        let part = if self.users.len() > OTHERS { 0 } else { self.limit() / USERS_PART };
-        self.bounds.running_per_user.min(FEWEST_OF_USER.max(part))
+        let is_busy = self.limit() < self.bounds.running;
+        let most = match self.users.len() {
+            ..=OTHERS => FEWEST_OF_USER.max(self.limit() / USERS_PART),
+            _ if is_busy => 1,
+            _ => FEWEST_OF_USER,
+        };
+        self.bounds.running_per_user.min(most)
     }
 
     fn has_room(&mut self, now: Instant) -> bool {

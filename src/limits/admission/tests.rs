@@ -67,6 +67,40 @@ async fn one_of_many_users_runs_few_requests_at_a_time() {
     assert!(admission.queue.lock().is_empty());
 }
 
+/// Requests are so slow that as few run as possible.
+fn make_busy(admission: &Admission) {
+    let mut now = Instant::now();
+    while admission.limit() > 32 {
+        now += Duration::from_millis(100);
+        let concurrency = &mut admission.queue.lock().concurrency;
+        concurrency.reached();
+        (0..16).for_each(|_| concurrency.record(Duration::from_millis(400), now));
+    }
+}
+
+#[actix_web::test]
+async fn one_of_many_users_runs_one_request_at_a_time_while_the_machine_is_busy() {
+    let admission = Admission::new(&LimitSettings::default());
+    make_busy(&admission);
+    let mut others = Vec::new();
+    for other in ["one", "two", "three"] {
+        others.push(admission.enter(other).await.unwrap());
+    }
+    let flood: Vec<_> = (0..8).map(|_| ask(&admission, "flood")).collect();
+    tokio::task::yield_now().await;
+    assert_eq!(admission.load(), (7, 4), "four users are few");
+    others.push(admission.enter("four").await.unwrap());
+    let mut flood = flood.into_iter();
+    for running in flood.by_ref().take(4) {
+        running.await.unwrap().map(drop).unwrap();
+    }
+    tokio::task::yield_now().await;
+    assert_eq!(admission.load(), (5, 3));
+    for request in flood {
+        request.await.unwrap().map(drop).unwrap();
+    }
+}
+
 #[actix_web::test]
 async fn users_take_turns() {
     let admission = admission(1, 1, 10);
@@ -169,17 +203,10 @@ async fn an_early_retry_is_delayed_and_refused_while_the_queue_is_full() {
 #[actix_web::test]
 async fn others_run_in_the_place_of_a_stuck_request() {
     let admission = Admission::new(&LimitSettings::default());
-    let users: Vec<String> = (0..16).map(|user| format!("user {user}")).collect();
-    // Requests are so slow that as few run as possible.
-    let mut now = Instant::now();
-    while admission.limit() > 32 {
-        now += Duration::from_millis(100);
-        let concurrency = &mut admission.queue.lock().concurrency;
-        concurrency.reached();
-        (0..16).for_each(|_| concurrency.record(Duration::from_millis(400), now));
-    }
+    let users: Vec<String> = (0..32).map(|user| format!("user {user}")).collect();
+    make_busy(&admission);
     let mut stuck = Vec::new();
-    for user in users.iter().chain(&users) {
+    for user in &users {
         stuck.push(admission.enter(user).await.unwrap());
     }
     let waiting = ask(&admission, "other");
