@@ -34,6 +34,12 @@ pub(super) trait Rows: Send + Sync + 'static {
     /// The value of one row. Sees only durable changes.
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
 
+    /// The values of several rows, in the order of `keys`. An engine whose readers wait for its writer lets them wait
+    /// once.
+    fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
     /// The rows of a range, as they are at one moment. Sees only durable changes.
     fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError>;
 

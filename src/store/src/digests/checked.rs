@@ -10,7 +10,7 @@ use tandem_actors::{
 
 use super::{
     Digests, Flaws, Part, has_no_digest,
-    ranges::{Digest, FILL, Ranges, hash},
+    ranges::{Digest, FILL, Ranges},
 };
 use crate::{
     names::record,
@@ -169,23 +169,35 @@ fn is_event_of(from: &[u8], rows: &[(Key, Bytes)], wrong: &[Key], missing: &[Dig
 
 impl Rows for CheckedRows {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.get_all(std::slice::from_ref(key))?.pop().flatten())
+    }
+
+    fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
         loop {
-            let (moment, expected, is_written) = {
-                let state = self.digests.state.read();
-                let is_written = state.writing.as_ref().is_some_and(|writing| writing.contain(hash(key)));
-                (state.moment, state.ranges.get(key), is_written)
-            };
-            // The row was deleted or never written: the engine is damaged.
-            if expected.is_none() && !is_written && !has_no_digest(key) {
-                return Ok(None);
+            let (moment, expected) = self.digests.expected(keys);
+            // A row that must not be there was deleted or never written. If the engine has it, the engine is damaged.
+            let (places, asked): (Vec<_>, Vec<_>) = expected
+                .iter()
+                .zip(keys)
+                .enumerate()
+                .filter_map(|(place, (expected, key))| expected.may_be_there().then(|| (place, key.clone())))
+                .unzip();
+            if asked.is_empty() {
+                return Ok(vec![None; keys.len()]);
             }
-            let stored = self.engine.get(key)?;
-            let found = stored.as_ref().map(|stored| Digest::of_stored(&self.digests.coding, key, stored));
-            if is_written || found == expected || has_no_digest(key) {
-                return Ok(stored);
+            let (mut found, mut wrong) = (vec![None; keys.len()], None);
+            for (place, stored) in places.into_iter().zip(self.engine.get_all(&asked)?) {
+                if !expected[place].is(&self.digests.coding, &keys[place], stored.as_deref()) {
+                    wrong.get_or_insert(&keys[place]);
+                }
+                found[place] = stored;
             }
-            if self.digests.moment() == moment {
-                return Err(self.check.log_damage(key, StoreError::outdated(record(key))));
+            match wrong {
+                None => return Ok(found),
+                Some(key) if self.digests.moment() == moment => {
+                    return Err(self.check.log_damage(key, StoreError::outdated(record(key))));
+                }
+                Some(_) => {}
             }
         }
     }
@@ -297,6 +309,11 @@ mod tests {
             let found = ["xa", "xb", "xc", "xd", "xe"].map(|name| is_damaged(&*store, name));
             assert_eq!(found, [false, true, false, true, false], "{engine}");
             assert_eq!(store.get(&key("xc")).expect("read"), None, "{engine}: deleted is deleted");
+            let all = |names: &[&str]| store.get_all(&names.iter().map(|name| key(name)).collect::<Vec<_>>());
+            assert!(all(&["xa", "xb"]).is_err_and(|error| error.fault() == StoreFault::Damaged), "{engine}");
+            commit(&*store, vec![put("xf", "recent")]);
+            let some = all(&["xf", "xc", "xa", "xzz"]).expect("those are as they should be");
+            assert_eq!(some, [Some("recent".into()), None, Some("first".into()), None], "{engine}");
             let rows = store.scan(&key("x"), None, Direction::Forward, 99).expect("a scan");
             assert_eq!(rows.len(), 23, "{engine}: all but the deleted one and the two that are not as they should be");
             assert!(rows.iter().all(|(key, _)| !["xb", "xc", "xd"].map(self::key).contains(key)));

@@ -83,6 +83,28 @@ pub(super) struct Digests {
     coding: RowCoding,
 }
 
+/// What the engine must have for a key.
+enum Expected {
+    /// A row with this digest, or none.
+    Row(Option<Digest>),
+    /// The row is being written, or has no digest.
+    Unknown,
+}
+
+impl Expected {
+    fn may_be_there(&self) -> bool {
+        !matches!(self, Self::Row(None))
+    }
+
+    /// Whether this is what the engine has.
+    fn is(&self, coding: &RowCoding, key: &Key, stored: Option<&[u8]>) -> bool {
+        match self {
+            Self::Row(digest) => stored.map(|stored| Digest::of_stored(coding, key, stored)) == *digest,
+            Self::Unknown => true,
+        }
+    }
+}
+
 /// Some ranges as they were at one moment.
 struct RangesRead {
     part: Part,
@@ -202,6 +224,17 @@ impl Digests {
     fn see(&self, ranges: impl FnOnce(&Ranges) -> Part) -> RangesRead {
         let state = self.state.read();
         RangesRead { part: ranges(&state.ranges), writing: state.writing.clone(), moment: state.moment }
+    }
+
+    /// What the engine must have for these keys, and the moment of that.
+    fn expected(&self, keys: &[Key]) -> (u64, Vec<Expected>) {
+        let state = self.state.read();
+        let is_written = |key| state.writing.as_ref().is_some_and(|writing| writing.contain(ranges::hash(key)));
+        let expected = keys.iter().map(|key| match is_written(key) || has_no_digest(key) {
+            true => Expected::Unknown,
+            false => Expected::Row(state.ranges.get(key)),
+        });
+        (state.moment, expected.collect())
     }
 
     /// The number of rows.

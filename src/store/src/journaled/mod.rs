@@ -283,6 +283,18 @@ impl Store for JournaledStore {
         }
     }
 
+    fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let mut values: Vec<_> = keys.iter().map(|key| self.recent.get(key)).collect();
+        let older = keys.iter().zip(&values).filter(|(_, recent)| recent.is_none());
+        let older: Vec<Key> = older.map(|(key, _)| key.clone()).collect();
+        let mut stored = older.iter().zip(self.rows.get_all(&older)?);
+        for value in values.iter_mut().filter(|value| value.is_none()) {
+            let Some((key, stored)) = stored.next() else { break };
+            *value = Some(stored.map(|stored| self.rows.check.value(key, stored)).transpose()?);
+        }
+        Ok(values.into_iter().map(Option::flatten).collect())
+    }
+
     fn scan(
         &self,
         prefix: &Key,

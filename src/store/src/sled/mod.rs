@@ -169,6 +169,11 @@ impl SledRows {
         self.db.get(key).map_err(StoreError::caused_by)
     }
 
+    fn value(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        let key = key.as_bytes();
+        self.stored(key)?.map(|head| self.whole(key, &head)).transpose()
+    }
+
     fn whole(&self, key: &[u8], head: &IVec) -> Result<Bytes, StoreError> {
         chunks::join(key, head, |chunk| self.stored(chunk))
     }
@@ -177,8 +182,12 @@ impl SledRows {
 impl Rows for SledRows {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         let _no_writer = self.no_writer()?;
-        let key = key.as_bytes();
-        self.stored(key)?.map(|head| self.whole(key, &head)).transpose()
+        self.value(key)
+    }
+
+    fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let _no_writer = self.no_writer()?;
+        keys.iter().map(|key| self.value(key)).collect()
     }
 
     fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
