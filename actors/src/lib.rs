@@ -13,7 +13,7 @@
 //! use std::{sync::{Arc, OnceLock}, time::Duration};
 //!
 //! use tandem_actors::{
-//!     Arbiters, Coordinator,
+//!     Arbiters, Coordinator, Readers,
 //!     domain::{Caller, CreateSession, Query, DomainSettings, command::CreateSessionRequest, routing::WhenAbsent},
 //!     journal::{self, Journal},
 //!     session::{DeliverySettings, ResidencySettings, RetentionSettings, SessionDeps},
@@ -28,6 +28,7 @@
 //!     let deps = SessionDeps {
 //!         store,
 //!         journal,
+//!         readers: Readers::threads(),
 //!         clock: Arc::new(WallClock),
 //!         ids: Arc::new(CountingIds),
 //!         realtime: Arc::new(RecordingRealtime::with_nobody_present()),
@@ -77,6 +78,7 @@ pub mod fuzz_tests;
 pub mod journal;
 mod messages;
 pub mod ports;
+mod readers;
 mod rows;
 pub mod session;
 pub mod settling;
@@ -89,6 +91,7 @@ pub use tandem_domain as domain;
 pub use coordinator::{Badge, Coordinator, Erasure, ListFilter, SessionOverview, SessionsPage, people, stored_time};
 pub use messages::{CommandReply, IdempotencyKey, PartnerPresence, Reader, Refusal};
 pub use people::{PeopleFilter, WithPerson};
+pub use readers::Readers;
 pub use rows::{
     compacted::Gaps,
     keys,

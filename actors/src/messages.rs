@@ -154,6 +154,16 @@ pub struct PartnerPresence {
     pub since: Option<Timestamp>,
 }
 
+/// A member's question for the announced events after `after`, at most `limit`.
+#[derive(Debug)]
+pub(crate) struct EventsRequest {
+    pub viewer: UserId,
+    pub after: Seq,
+    pub limit: usize,
+    pub reader: Reader,
+    pub reply: ReplyTo<Bytes>,
+}
+
 #[derive(Debug)]
 pub(crate) enum SessionMessage {
     Create {
@@ -171,14 +181,7 @@ pub(crate) enum SessionMessage {
         reader: Reader,
         reply: ReplyTo<Bytes>,
     },
-    /// The announced events after `after` that the viewer may see.
-    Events {
-        viewer: UserId,
-        after: Seq,
-        limit: usize,
-        reader: Reader,
-        reply: ReplyTo<Bytes>,
-    },
+    Events(EventsRequest),
     Heartbeat {
         user: UserId,
         active: bool,
@@ -225,7 +228,7 @@ impl SessionMessage {
     pub(crate) fn refuse(self, refusal: &Refusal) {
         match self {
             Self::Create { order, .. } | Self::Command { order, .. } => drop(order.reply.send(Err(refusal.clone()))),
-            Self::Query { reply, .. } | Self::Events { reply, .. } | Self::Heartbeat { reply, .. } => {
+            Self::Query { reply, .. } | Self::Events(EventsRequest { reply, .. }) | Self::Heartbeat { reply, .. } => {
                 drop(reply.send(Err(refusal.clone())));
             }
             Self::Ping { reply } => drop(reply.send(Err(refusal.clone()))),

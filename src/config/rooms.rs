@@ -6,7 +6,7 @@ use std::{
 };
 
 use tandem_actors::{
-    domain,
+    Readers, domain,
     journal::{self, Journal},
     ports::{Clock, Devices, Ids, Realtime, Store},
     session::{DeliverySettings, ResidencySettings, SessionDeps},
@@ -123,6 +123,7 @@ impl Settings {
         SessionDeps {
             store,
             journal,
+            readers: Readers::threads(),
             clock,
             ids,
             realtime,

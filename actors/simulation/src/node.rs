@@ -15,7 +15,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tandem::push::{Devices, Platform, Pusher, Registration};
 use tandem_actors::{
-    Arbiters, Coordinator,
+    Arbiters, Coordinator, Readers,
     domain::ids::{Seq, SessionId, UserId},
     failpoint,
     journal::{Journal, NextGroup, Writer},
@@ -170,6 +170,7 @@ impl Node {
         let deps = SessionDeps {
             store: watched.clone(),
             journal: journal.clone(),
+            readers: Readers::this_thread(),
             clock: clock.clone(),
             ids: Arc::new(WorldIds(world.clone())),
             realtime: Arc::new(RealtimeHandle(realtime.clone())),

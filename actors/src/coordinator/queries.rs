@@ -11,7 +11,7 @@ use crate::{
         ids::{InvitationId, Seq, SessionId, UserId},
         view,
     },
-    messages::{Reader, Refusal, SessionMessage},
+    messages::{EventsRequest, Reader, Refusal, SessionMessage},
     rows::keys,
     session::reads::to_json,
     stored,
@@ -120,7 +120,8 @@ impl Coordinator {
             let page = stored::events_page(self.store(), &known.session, viewer, &known.erased, after, limit)?;
             return to_json(&page);
         }
-        self.ask(session, |reply| SessionMessage::Events { viewer: viewer.clone(), after, limit, reader, reply }).await
+        let viewer = viewer.clone();
+        self.ask(session, |reply| SessionMessage::Events(EventsRequest { viewer, after, limit, reader, reply })).await
     }
 
     /// The refusal for a session of which nothing can be shown.

@@ -253,6 +253,7 @@ impl SessionActor {
 
     /// Removes a partner's private text from every stored event.
     fn redact_log(&mut self, caller: &Caller, draft: &mut CommitDraft) -> Result<(), StoreError> {
+        self.reads.erasures += 1;
         let log = keys::events(self.inbox.session());
         let rows = self.deps.store.scan(&log, None, Direction::Forward, usize::MAX)?;
         let rows: Vec<EventRow> = rows.iter().map(|(_, row)| EventRow::decode(row)).collect::<Result<_, _>>()?;

@@ -9,6 +9,7 @@ use crate::{
     domain::{self, routing::WhenAbsent},
     journal::Journal,
     ports::{Clock, Devices, Ids, Push, Realtime, Store},
+    readers::Readers,
 };
 
 /// Settings of delivery. The names are those under `[routing]` and `[realtime]`.
@@ -65,6 +66,8 @@ pub struct SessionDeps {
     pub store: Arc<dyn Store>,
     /// Writes the commits.
     pub journal: Journal,
+    /// Where long reads of the store run.
+    pub readers: Readers,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Makes identifiers.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     SessionActor, SessionDeps, compaction::KnownGaps, delivery::DeliveryState, outbox::Outbox, output_gate::OutputGate,
-    presence_set::PresenceSet, rewritten::RewrittenRows, rows::KnownRows,
+    presence_set::PresenceSet, reads::PendingReads, rewritten::RewrittenRows, rows::KnownRows,
 };
 use crate::{
     domain::{Session, ids::SessionId},
@@ -53,6 +53,7 @@ impl SessionActor {
                     snapshot_seq: loaded.snapshot_seq,
                     gaps: KnownGaps::default(),
                     rewritten: RewrittenRows::default(),
+                    reads: PendingReads::default(),
                     committed_seq: durable,
                     active_at: Instant::now(),
                     passivating: false,

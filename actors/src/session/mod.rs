@@ -89,6 +89,7 @@ pub(crate) struct SessionActor {
     snapshot_seq: Seq,
     gaps: compaction::KnownGaps,
     rewritten: rewritten::RewrittenRows,
+    reads: reads::PendingReads,
     /// The `seq` of the last event that the journal has got.
     committed_seq: Seq,
     active_at: Instant,
@@ -212,9 +213,7 @@ impl SessionActor {
             SessionMessage::Query { viewer, query, reader, reply } => {
                 self.query(viewer.as_ref(), query, reader, reply, ctx);
             }
-            SessionMessage::Events { viewer, after, limit, reader, reply } => {
-                self.events(viewer, after, limit, reader, reply);
-            }
+            SessionMessage::Events(request) => self.events(request, ctx),
             SessionMessage::AccountWork => self.account_work(ctx),
             SessionMessage::Ping { reply } => drop(reply.send(Ok(()))),
             SessionMessage::Heartbeat { user, active, reply } => self.heartbeat(user, active, reply, ctx),

@@ -30,6 +30,7 @@ impl SessionActor {
         self.gate.is_open()
             && self.outbox.is_empty()
             && self.delivery.is_idle()
+            && self.reads.are_done()
             && !self.passivating
             && self.presence.next_expiry(self.deps.clock.uptime()).is_none()
     }

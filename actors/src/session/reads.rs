@@ -1,6 +1,7 @@
-//! Queries, answered from the state in memory. It may be ahead of the disk, so the answer waits at the gate.
+//! Queries, answered from the state in memory. It may be ahead of the disk, so the answer waits at the gate. Events are
+//! read from the store, by another thread.
 
-use actix::Context as ActorContext;
+use actix::{ActorFutureExt, AsyncContext, Context as ActorContext, fut::WrapFuture};
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -8,12 +9,32 @@ use super::{Held, SessionActor, seen::ShownEvents};
 use crate::{
     domain::{
         Query, Rejection,
-        ids::{Seq, UserId},
+        ids::UserId,
         view::{self, EventsPage},
     },
-    messages::{Reader, Refusal, ReplyTo, SessionMessage},
+    messages::{EventsRequest, Reader, Refusal, ReplyTo, SessionMessage},
     stored::{self, nicknames},
 };
+
+/// Reads of the store that other threads do for the session.
+#[derive(Debug, Default)]
+pub(super) struct PendingReads {
+    under_way: usize,
+    /// How often words were erased from the log. What was read before has them.
+    pub erasures: u64,
+}
+
+impl PendingReads {
+    /// Begins a read. Returns the number of erasures before it.
+    fn begin(&mut self) -> u64 {
+        self.under_way += 1;
+        self.erasures
+    }
+
+    pub(super) fn are_done(&self) -> bool {
+        self.under_way == 0
+    }
+}
 
 impl SessionActor {
     pub(super) fn query(
@@ -49,30 +70,39 @@ impl SessionActor {
 
     /// Answers with durable events. The answer waits all the same: whether the viewer is a member, and what consent
     /// shows, follows from the state, which may not be durable yet.
-    pub(super) fn events(&mut self, viewer: UserId, after: Seq, limit: usize, reader: Reader, reply: ReplyTo<Bytes>) {
+    pub(super) fn events(&mut self, request: EventsRequest, ctx: &mut ActorContext<Self>) {
         if self.is_rewriting() {
             // The answer would leave after an erasure, with the erased words.
-            return self.gate.hold(Held::Retry(Box::new(SessionMessage::Events {
-                viewer,
-                after,
-                limit,
-                reader,
-                reply,
-            })));
+            return self.gate.hold(Held::Retry(Box::new(SessionMessage::Events(request))));
         }
-        let page = self.events_page(&viewer, after, limit);
+        let session = self.session.as_ref().filter(|session| session.is_member(&request.viewer));
+        let Some(session) = session.cloned() else {
+            return self.after_flush(move || drop(request.reply.send(Err(Rejection::no_such_session().into()))));
+        };
+        let (store, readers) = (self.deps.store.clone(), self.deps.readers.clone());
+        let EventsRequest { viewer, after, limit, .. } = &request;
+        let (viewer, after, limit) = (viewer.clone(), *after, *limit);
+        let page = move || stored::events_page(&*store, &session, &viewer, &[], after, limit);
+        let reading = async move { readers.read(page).await };
+        let erasures = self.reads.begin();
+        ctx.spawn(reading.into_actor(self).map(move |page, actor, ctx| {
+            actor.reads.under_way -= 1;
+            if actor.reads.erasures == erasures {
+                actor.show_page(request, page.map_err(Refusal::from));
+            } else {
+                actor.events(request, ctx);
+            }
+        }));
+    }
+
+    fn show_page(&mut self, request: EventsRequest, page: Result<EventsPage, Refusal>) {
+        let EventsRequest { viewer, reader, reply, .. } = request;
         match page.and_then(|page| Ok((page.seq, to_json(&page)?))) {
             Ok((seq, answer)) if reader == Reader::Client => {
                 self.show_after_flush(ShownEvents { viewer, seq, answer, reply });
             }
             page => self.after_flush(move || drop(reply.send(page.map(|(_, answer)| answer)))),
         }
-    }
-
-    fn events_page(&self, viewer: &UserId, after: Seq, limit: usize) -> Result<EventsPage, Refusal> {
-        let session = self.session.as_ref().filter(|session| session.is_member(viewer));
-        let Some(session) = session else { return Err(Rejection::no_such_session().into()) };
-        Ok(stored::events_page(&*self.deps.store, session, viewer, &[], after, limit)?)
     }
 }
 

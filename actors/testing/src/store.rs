@@ -29,6 +29,8 @@ pub struct MemoryStore {
     file: Option<Mutex<File>>,
     held: Mutex<bool>,
     released: Condvar,
+    held_gets: Mutex<HeldGets>,
+    gets_released: Condvar,
     fail_next: AtomicBool,
     no_room: AtomicBool,
     fence_next: AtomicBool,
@@ -40,6 +42,12 @@ pub struct MemoryStore {
     pub rows_read: AtomicU64,
     /// How often each prefix was scanned.
     scans: Mutex<BTreeMap<Key, u64>>,
+}
+
+#[derive(Default)]
+struct HeldGets {
+    prefix: Option<Key>,
+    held: usize,
 }
 
 /// The first key behind all that begin with `prefix`.
@@ -94,6 +102,22 @@ impl MemoryStore {
     pub fn release_commits(&self) {
         *self.held.lock() = false;
         self.released.notify_all();
+    }
+
+    /// From here on, a row whose key begins with `prefix` is read, but not returned until [`MemoryStore::release_gets`].
+    pub fn hold_gets(&self, prefix: &Key) {
+        self.held_gets.lock().prefix = Some(prefix.clone());
+    }
+
+    /// How many rows are held.
+    pub fn held_gets(&self) -> usize {
+        self.held_gets.lock().held
+    }
+
+    /// Returns the held rows.
+    pub fn release_gets(&self) {
+        self.held_gets.lock().prefix = None;
+        self.gets_released.notify_all();
     }
 
     /// Nothing is read or written until the guard is dropped.
@@ -186,7 +210,14 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         self.rows_read.fetch_add(1, Ordering::SeqCst);
-        Ok(self.rows.read().get(key).cloned())
+        let found = self.rows.read().get(key).cloned();
+        let mut gets = self.held_gets.lock();
+        gets.held += 1;
+        while gets.prefix.as_ref().is_some_and(|prefix| key.as_bytes().starts_with(prefix.as_bytes())) {
+            self.gets_released.wait(&mut gets);
+        }
+        gets.held -= 1;
+        Ok(found)
     }
 
     fn scan(

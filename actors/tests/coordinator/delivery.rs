@@ -2,16 +2,20 @@
 
 use std::{future::poll_fn, sync::atomic::Ordering, task::Poll, time::Duration};
 
+use bytes::Bytes;
 use tandem_actors::{
-    Reader,
+    Reader, Refusal,
     domain::{
         Caller, Command, Query,
         command::{AdvanceRequest, PauseRequest, ViewedRequest},
+        ids::SessionId,
         private_text::PrivateText,
     },
     keys,
     ports::{PresenceMember, PushCheck, PushVerdict, RealtimeError},
 };
+
+use tokio::task::JoinHandle;
 
 use crate::world::{Options, World, caller, eventually, id, run};
 
@@ -143,6 +147,55 @@ fn events_asked_for_during_an_erasure_hold_no_erased_words() {
         let page = asking.await;
         assert!(page.contains("session.paused") && !page.contains("Too much today"), "{page}");
     });
+}
+
+#[test]
+fn events_that_were_read_before_an_erasure_hold_no_erased_words_after_it() {
+    run(async {
+        let (world, session) = World::with_session().await;
+        let pause: Command =
+            crate::world::json_request::<PauseRequest>(r#"{ "reason": "Too much today" }"#).try_into().expect("valid");
+        world.execute(&session, "bob", pause).await.expect("paused");
+        let asking = ask_for_events(&world, &session).await;
+        world.execute(&session, "bob", Command::EraseAccount).await.expect("erased");
+        world.store.release_gets();
+        let page = asking.await.expect("no panic").expect("events");
+        let page = String::from_utf8(page.to_vec()).expect("JSON");
+        assert!(page.contains("session.paused") && !page.contains("Too much today"), "{page}");
+    });
+}
+
+/// An engine lets its readers wait while it writes.
+#[test]
+fn a_long_read_of_events_holds_up_nobody() {
+    run(async {
+        let idle_after = Duration::from_millis(20);
+        let world = World::new(Options { idle_after, ..Options::default() });
+        let session = world.active_session().await;
+        let asking = ask_for_events(&world, &session).await;
+        let others = async {
+            world.detail(&session, "bob").await.expect("an answer");
+            world.sign(&session, "bob").await;
+        };
+        tokio::time::timeout(Duration::from_secs(5), others).await.expect("the session goes on");
+        for _ in 0..20 {
+            tokio::time::sleep(idle_after).await;
+            assert_eq!(world.coordinator.resident(), 1, "it stays, because somebody waits");
+        }
+        world.store.release_gets();
+        let page = asking.await.expect("no panic").expect("events");
+        assert!(String::from_utf8_lossy(&page).contains("session.joined"));
+    });
+}
+
+/// Asks for Ann's events. The store holds the last of their rows, so all have been read.
+async fn ask_for_events(world: &World, session: &SessionId) -> JoinHandle<Result<Bytes, Refusal>> {
+    let rows = world.store.rows_under(&keys::events(session));
+    world.store.hold_gets(&rows.last().expect("an event").0);
+    let (coordinator, of) = (world.coordinator.clone(), session.clone());
+    let asking = actix::spawn(async move { coordinator.events(&of, &id("ann"), 0, 100).await });
+    eventually("all rows are read", || world.store.held_gets() > 0).await;
+    asking
 }
 
 #[test]

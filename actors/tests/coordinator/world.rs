@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 use tandem_actors::{
-    Arbiters, CommandReply, Coordinator, Refusal,
+    Arbiters, CommandReply, Coordinator, Readers, Refusal,
     domain::{
         Caller, Command, CreateSession, DomainSettings,
         command::CreateSessionRequest,
@@ -73,6 +73,7 @@ impl World {
         let deps = Arc::new(SessionDeps {
             store: store.clone(),
             journal: journal.clone(),
+            readers: Readers::threads(),
             clock: clock.clone(),
             ids: Arc::new(CountingIds),
             realtime: realtime.clone(),
@@ -161,6 +162,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.store.release_commits();
+        self.store.release_gets();
         self.arbiters.stop();
         self.journal.close();
     }
