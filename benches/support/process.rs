@@ -16,8 +16,10 @@ pub fn peak(pid: u32) -> u64 {
 pub fn pin_apart(pid: u32) -> bool {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let pin = |cores: &str, pid: u32| {
-        let taskset = Command::new("taskset").args(["-a", "-p", "-c", cores, &pid.to_string()]).output();
-        taskset.is_ok_and(|done| done.status.success())
+        let mut taskset = Command::new("taskset");
+        taskset.args(["-a", "-p", "-c", cores, &pid.to_string()]);
+        // It fails if a thread ends meanwhile.
+        (0..5).any(|_| taskset.output().is_ok_and(|done| done.status.success()))
     };
     cores > 1 && pin("0", pid) && pin(&format!("1-{}", cores - 1), std::process::id())
 }
