@@ -36,12 +36,8 @@ impl Coordinator {
     /// # Errors
     /// If the store fails.
     pub fn badge(&self, user: &UserId) -> Result<Badge, StoreError> {
-        let mut sessions = Vec::new();
-        for ((_, session), _) in self.listed(user, &COUNTED, None, MOST)? {
-            if self.is_member(&session, user)? {
-                sessions.push(session);
-            }
-        }
+        let sessions = self.with_memberships(user, &COUNTED, MOST)?;
+        let sessions: Vec<_> = sessions.into_iter().map(|((_, session), _)| session).collect();
         let marks: Vec<Key> = sessions.iter().map(|session| keys::unread(user, session)).collect();
         let marks = self.store().get_all(&marks)?;
         let by_session: BTreeMap<_, _> =

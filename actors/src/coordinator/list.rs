@@ -144,26 +144,32 @@ impl Coordinator {
         self.with_memberships(user, &LIVE_STATUSES, self.deps.residency.live_per_user.max(1))
     }
 
-    fn with_memberships(
+    pub(super) fn with_memberships(
         &self,
         user: &UserId,
         statuses: &[SessionStatus],
         most: usize,
     ) -> Result<Vec<(Position, Membership)>, StoreError> {
-        let mut sessions = Vec::new();
-        for (position, _) in self.listed(user, statuses, None, most)? {
-            if let Some(membership) = self.readable(&position.1, user).filter(|membership| !membership.left) {
-                sessions.push((position, membership));
-            }
-        }
-        Ok(sessions)
+        let listed = self.listed(user, statuses, None, most)?;
+        let keys: Vec<Key> = listed.iter().map(|((_, session), _)| keys::membership(user, session)).collect();
+        let decoded = |row: Option<Bytes>| row.map(|row| records::decode(&row)).transpose();
+        let rows = self.store().get_all(&keys).and_then(|rows| rows.into_iter().map(decoded).collect());
+        let memberships: Vec<Option<Membership>> = match rows {
+            Ok(memberships) => memberships,
+            Err(_) => listed.iter().map(|((_, session), _)| self.readable(session, user)).collect(),
+        };
+        let known = listed.into_iter().zip(memberships);
+        let seen =
+            known.filter_map(|((position, _), membership)| Some((position, membership.filter(|row| !row.left)?)));
+        Ok(seen.collect())
     }
 
     /// `{items, sessions, cursor, hasMore}`, newest change first.
     pub async fn list(&self, user: &UserId, filter: ListFilter) -> Result<Bytes, Refusal> {
         let after = filter.cursor.as_deref().map(parse_cursor).transpose()?;
         let wanted = filter.status.map_or_else(|| ALL_STATUSES.to_vec(), shown_as);
-        let mut page = self.listed(user, &wanted, after.as_ref(), filter.limit + 1)?;
+        let (owner, most) = (user.clone(), filter.limit + 1);
+        let mut page = self.read(move |node| node.listed(&owner, &wanted, after.as_ref(), most)).await?;
         let has_more = page.len() > filter.limit;
         page.truncate(filter.limit);
         let cursor = page.last().filter(|_| has_more).map(|(position, _)| cursor(position));
@@ -192,7 +198,8 @@ impl Coordinator {
                 Ok(Err(_)) | Err(_) => {}
             }
         }
-        match self.query_stored(session, user, Query::Summary) {
+        let (of, viewer) = (session.clone(), user.clone());
+        match self.read(move |node| node.query_stored(&of, &viewer, Query::Summary)).await {
             Ok(summary) => Ok(Some(summary)),
             Err(Refusal::Rejected(_)) => Ok(None),
             Err(_) => Ok(Some(unreadable(session, status))),

@@ -63,6 +63,12 @@ impl Coordinator {
         &*self.deps.store
     }
 
+    /// Runs a long read of the store on a thread of its own, so that the caller's thread serves others meanwhile.
+    pub async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Self) -> T + Send + 'static) -> T {
+        let this = self.clone();
+        self.deps.readers.read(move || read(&this)).await
+    }
+
     async fn ask<T>(
         &self,
         session: &SessionId,

@@ -7,6 +7,7 @@ use std::{
     ops::Bound,
     path::Path,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -43,6 +44,9 @@ pub struct MemoryStore {
     /// How often each prefix was scanned.
     scans: Mutex<BTreeMap<Key, u64>>,
 }
+
+/// The longest time for which a row is held, so that a test that waits for itself ends.
+const HELD_FOR: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 struct HeldGets {
@@ -214,7 +218,9 @@ impl Store for MemoryStore {
         let mut gets = self.held_gets.lock();
         gets.held += 1;
         while gets.prefix.as_ref().is_some_and(|prefix| key.as_bytes().starts_with(prefix.as_bytes())) {
-            self.gets_released.wait(&mut gets);
+            if self.gets_released.wait_for(&mut gets, HELD_FOR).timed_out() {
+                break;
+            }
         }
         gets.held -= 1;
         Ok(found)

@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use serde_json::Value;
 use tandem_actors::{
-    ListFilter, Refusal,
+    ListFilter, PeopleFilter, Refusal,
     domain::{
         Code, Command, CreateSession, Timer,
         command::{CreateSessionRequest, Rename},
@@ -51,6 +51,23 @@ fn a_page_of_events_reads_only_the_rows_of_the_page() {
         assert_eq!(page["hasMore"], false, "{page}");
         assert!(page["seq"].as_u64() > Some(400), "{page}");
         assert!(read < 20, "{read} rows for two events");
+    });
+}
+
+#[test]
+fn a_long_read_of_a_list_holds_up_nobody() {
+    run(async {
+        let (world, session) = World::with_session().await;
+        world.store.hold_gets(&keys::membership(&id("ann"), &session));
+        let coordinator = world.coordinator.clone();
+        let filter = PeopleFilter { cursor: None, limit: 20 };
+        let asking = actix::spawn(async move { coordinator.people(&id("ann"), filter).await });
+        // Within the patience of the store, because the list runs on the test's own thread.
+        eventually("the list waits", || world.store.held_gets() > 0).await;
+        world.detail(&session, "bob").await.expect("an answer");
+        world.store.release_gets();
+        let people = asking.await.expect("no panic").expect("a list");
+        assert!(String::from_utf8_lossy(&people).contains("bob"));
     });
 }
 

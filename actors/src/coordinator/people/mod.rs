@@ -82,7 +82,7 @@ impl Coordinator {
     /// `{people, cursor, hasMore}`, ordered by the newest change.
     pub async fn people(&self, user: &UserId, filter: PeopleFilter) -> Result<Bytes, Refusal> {
         let after = filter.cursor.as_deref().map(crate::coordinator::list::parse_cursor).transpose()?;
-        let known = self.known_people(user)?;
+        let known = self.known_people(user).await?;
         let behind = |known: &KnownPerson| after.as_ref().is_none_or(|after| known.position() > after);
         let mut rest = known.into_iter().filter(behind);
         let mut page = PeoplePage { people: Vec::new(), cursor: None, has_more: false };
@@ -115,7 +115,7 @@ impl Coordinator {
 
     /// `{person}`
     pub async fn person(&self, user: &UserId, person: &UserId) -> Result<Bytes, Refusal> {
-        let known = self.known_person(user, person)?;
+        let known = self.known_person(user, person).await?;
         let (_, summary) = self.newest_that_answers(user, &known).await?;
         let (name, nickname) = self.names(user, person, summary.as_ref())?;
         let mut active_session = None;
@@ -141,7 +141,7 @@ impl Coordinator {
 
     /// `{sessions}`: those with one person, at most fifty.
     pub async fn sessions_with(&self, user: &UserId, person: &UserId, which: WithPerson) -> Result<Bytes, Refusal> {
-        let known = self.known_person(user, person)?;
+        let known = self.known_person(user, person).await?;
         let wanted = |membership: &Membership| match which {
             WithPerson::All => true,
             WithPerson::Completed => membership.resolved_at.is_some(),
@@ -160,7 +160,12 @@ impl Coordinator {
         to_json(&PersonSessions { sessions })
     }
 
-    fn known_people(&self, user: &UserId) -> Result<Vec<KnownPerson>, StoreError> {
+    async fn known_people(&self, user: &UserId) -> Result<Vec<KnownPerson>, StoreError> {
+        let user = user.clone();
+        self.read(move |node| node.stored_people(&user)).await
+    }
+
+    fn stored_people(&self, user: &UserId) -> Result<Vec<KnownPerson>, StoreError> {
         let mut people: Vec<KnownPerson> = Vec::new();
         let mut places = std::collections::HashMap::new();
         for (position, membership) in self.in_order(user)? {
@@ -177,8 +182,8 @@ impl Coordinator {
         Ok(people)
     }
 
-    fn known_person(&self, user: &UserId, person: &UserId) -> Result<KnownPerson, Refusal> {
-        let known = self.known_people(user)?.into_iter().find(|known| known.id == *person);
+    async fn known_person(&self, user: &UserId, person: &UserId) -> Result<KnownPerson, Refusal> {
+        let known = self.known_people(user).await?.into_iter().find(|known| known.id == *person);
         known.ok_or_else(|| Rejection::no_such_person().into())
     }
 
