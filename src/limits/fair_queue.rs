@@ -16,6 +16,8 @@ pub(super) const STUCK_AFTER: Duration = Duration::from_millis(500);
 const FEWEST_OF_USER: usize = 4;
 /// While more users than this have requests, none of them has more running.
 const OTHERS: usize = 4;
+/// After a request found the queue full, the newest requests are served first for this long.
+const FULL_FOR: Duration = Duration::from_millis(200);
 /// Requests that may wait where the node runs as few as it can.
 const FEWEST_WAITING: usize = 32;
 /// The part of the running requests that one of few users may have.
@@ -58,8 +60,11 @@ pub(super) struct FairQueue {
     last_run: u64,
     waiting: usize,
     users: HashMap<u64, User>,
-    /// Users with a waiting request that may run, each once. The user at the front is next.
+    /// Users with a waiting request that may run, each once. The user at the front is next, and while more arrive than
+    /// can be served, the user at the back is.
     turns: VecDeque<u64>,
+    /// When a request found the queue full.
+    was_full: Option<Instant>,
     last_ticket: u64,
 }
 
@@ -69,6 +74,15 @@ struct User {
     /// Each request has a ticket, by which a client that goes away takes it out.
     waiting: VecDeque<(u64, oneshot::Sender<Run>)>,
     in_turn: bool,
+}
+
+/// Why a user gets a turn.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// A request has just come.
+    Newcomer,
+    /// The user has had one, and has more requests.
+    Another,
 }
 
 /// The number of a running request, in the order in which they began.
@@ -96,6 +110,7 @@ impl FairQueue {
             waiting: 0,
             users: HashMap::new(),
             turns: VecDeque::new(),
+            was_full: None,
             last_ticket: 0,
         }
     }
@@ -159,7 +174,7 @@ impl FairQueue {
         let waiting = own.waiting.len();
         let overload = match () {
             () if waiting >= self.bounds.waiting_per_user => Some(Overload::User),
-            () if self.waiting < self.most_waiting() || self.displace_for(waiting) => None,
+            () if self.waiting < self.most_waiting() || self.displace_for(waiting, now) => None,
             () => Some(if may_run { Overload::Node } else { Overload::User }),
         };
         if let Some(overload) = overload {
@@ -172,24 +187,45 @@ impl FairQueue {
         own.waiting.push_back((self.last_ticket, start));
         self.waiting += 1;
         let ticket = self.last_ticket;
-        self.queue_user(user);
+        self.queue_user(user, Turn::Newcomer);
         self.start_next();
         JoinOutcome::Waiting(ticket, turn)
     }
 
     /// Makes room for a user who has `waiting` requests in the queue: drops the newest request of the user with the
-    /// most, unless the joining user would then have more. Returns whether there is room.
-    fn displace_for(&mut self, waiting: usize) -> bool {
-        let Some((&user, longest)) = self.users.iter_mut().max_by_key(|(_, user)| user.waiting.len()) else {
+    /// most. If all have as few, it drops the one that has waited for longest. Where more arrive than can be served,
+    /// somebody has to be refused, and what has waited would also be served late. Returns whether there is room.
+    fn displace_for(&mut self, waiting: usize, now: Instant) -> bool {
+        self.was_full = Some(now);
+        let Some((&most, longest)) = self.users.iter_mut().max_by_key(|(_, user)| user.waiting.len()) else {
             return false;
         };
-        if longest.waiting.len() <= waiting + 1 {
+        if longest.waiting.len() > waiting + 1 {
+            longest.waiting.pop_back();
+            self.waiting -= 1;
+            self.forget_if_idle(most);
+            return true;
+        }
+        if waiting > 0 {
             return false;
         }
-        longest.waiting.pop_back();
-        self.waiting -= 1;
-        self.forget_if_idle(user);
-        true
+        while let Some(oldest) = self.turns.pop_front() {
+            let Some(own) = self.users.get_mut(&oldest) else { continue };
+            own.in_turn = false;
+            let was_waiting = own.waiting.pop_front().is_some();
+            self.waiting -= usize::from(was_waiting);
+            self.queue_user(oldest, Turn::Another);
+            self.forget_if_idle(oldest);
+            if was_waiting {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether more requests arrive than can be served.
+    fn is_overrun(&self, now: Instant) -> bool {
+        self.was_full.is_some_and(|then| now.duration_since(then) < FULL_FOR)
     }
 
     /// Takes a waiting request out of the queue. Returns false if the request is not in it: it runs, or it has lost its
@@ -221,7 +257,7 @@ impl FairQueue {
         if let Some(own) = self.users.get_mut(&user) {
             own.running -= 1;
         }
-        self.queue_user(user);
+        self.queue_user(user, Turn::Another);
         self.forget_if_idle(user);
         self.start_next();
     }
@@ -232,21 +268,27 @@ impl FairQueue {
         if has_full_share { Overload::User } else { Overload::Node }
     }
 
-    /// Puts the user at the end of the turns, if a request of the user waits and may run.
-    fn queue_user(&mut self, user: u64) {
+    /// Gives the user a turn, if a request of the user waits and may run. The turn is the last one, also while the
+    /// newest requests are served first, unless the user has just come.
+    fn queue_user(&mut self, user: u64, turn: Turn) {
         let most = self.most_of_user();
+        let is_overrun = self.is_overrun(Instant::now());
         let Some(own) = self.users.get_mut(&user) else { return };
         if !own.waiting.is_empty() && !own.in_turn && own.running < most {
             own.in_turn = true;
-            self.turns.push_back(user);
+            match turn {
+                Turn::Another if is_overrun => self.turns.push_front(user),
+                Turn::Another | Turn::Newcomer => self.turns.push_back(user),
+            }
         }
     }
 
     /// Starts waiting requests, one for each turn, while the node may run more.
     pub(super) fn start_next(&mut self) {
         let now = Instant::now();
+        let is_overrun = self.is_overrun(now);
         while self.has_room(now)
-            && let Some(user) = self.turns.pop_front()
+            && let Some(user) = if is_overrun { self.turns.pop_back() } else { self.turns.pop_front() }
         {
             let run = Run(self.last_run + 1);
             let Some(own) = self.users.get_mut(&user) else { continue };
@@ -259,7 +301,7 @@ impl FairQueue {
                     break;
                 }
             }
-            self.queue_user(user);
+            self.queue_user(user, Turn::Another);
             self.forget_if_idle(user);
         }
     }

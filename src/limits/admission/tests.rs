@@ -153,7 +153,6 @@ async fn a_full_queue_refuses_the_user_with_the_most_requests() {
     assert_eq!(flood.pop().unwrap().await.unwrap().err(), Some(Overload::Node), "its newest makes room");
     assert_eq!(admission.load(), (1, 4));
     drop(running);
-    flood.remove(0).await.unwrap().map(drop).unwrap();
     other.await.unwrap().map(drop).unwrap();
     for request in flood {
         request.await.unwrap().map(drop).unwrap();
@@ -182,21 +181,51 @@ async fn a_cancelled_request_frees_its_place() {
 }
 
 #[actix_web::test]
+async fn while_more_arrive_than_can_be_served_the_newest_are_served_first() {
+    let admission = Admission::new(&LimitSettings {
+        requests: 1,
+        requests_per_user: 1,
+        requests_waiting: 3,
+        ..LimitSettings::default()
+    });
+    let running = admission.enter("first").await.unwrap();
+    let order = Rc::new(RefCell::new(Vec::new()));
+    let mut asking = Vec::new();
+    for user in ["a", "b", "c", "d", "d", "e"] {
+        let (admission, order) = (admission.clone(), order.clone());
+        asking.push(actix_web::rt::spawn(async move {
+            match admission.enter(user).await {
+                Ok(_slot) => order.borrow_mut().push(user),
+                Err(_) => order.borrow_mut().push("refused"),
+            }
+        }));
+        tokio::task::yield_now().await;
+    }
+    drop(running);
+    for asked in asking {
+        asked.await.unwrap();
+    }
+    assert_eq!(*order.borrow(), ["refused", "refused", "refused", "e", "d", "c"]);
+}
+
+#[actix_web::test]
 async fn an_early_retry_is_delayed_and_refused_while_the_queue_is_full() {
     let bounds = LimitSettings { requests: 1, requests_waiting: 1, ..LimitSettings::default() };
     let admission = Admission::new(&bounds);
     let is_held = |user| admission.refuse_early_retry(user).now_or_never().is_none();
     let running = admission.enter("first").await.unwrap();
-    let waiting = ask(&admission, "second");
+    let second = ask(&admission, "second");
     tokio::task::yield_now().await;
-    assert!(!is_held("third"));
-    assert_eq!(admission.enter("third").await.err(), Some(Overload::Node));
-    assert!(is_held("third") && !is_held("fourth"), "others are not concerned");
-    assert_eq!(admission.refuse_early_retry("third").await, Err(Overload::Node), "after the delay");
-    assert_eq!(admission.refuse_early_retry("third").await, Ok(()), "this one is in time");
-    assert_eq!(admission.enter("third").await.err(), Some(Overload::Node));
+    assert!(!is_held("second"));
+    let third = ask(&admission, "third");
+    assert_eq!(second.await.unwrap().err(), Some(Overload::Node), "it has waited for longest");
+    assert!(is_held("second") && !is_held("fourth"), "others are not concerned");
+    assert_eq!(admission.refuse_early_retry("second").await, Err(Overload::Node), "after the delay");
+    assert_eq!(admission.refuse_early_retry("second").await, Ok(()), "this one is in time");
+    let second = ask(&admission, "second");
+    assert_eq!(third.await.unwrap().err(), Some(Overload::Node));
     drop(running);
-    waiting.await.unwrap().map(drop).unwrap();
+    second.await.unwrap().map(drop).unwrap();
     assert!(!is_held("third"), "there is room again");
 }
 
