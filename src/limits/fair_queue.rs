@@ -7,14 +7,14 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{LimitSettings, concurrency::ConcurrencyLimit};
+use super::{LimitSettings, concurrency::ConcurrencyLimit, late_users::LateUsers};
 
 /// A request that has run for longer waits for something else than the machine, such as a frozen session. Others then
 /// run in its place, up to `limits.requests`.
 pub(super) const STUCK_AFTER: Duration = Duration::from_millis(500);
 /// Requests of one user that may run, unless the machine is busy with those of many users.
 const FEWEST_OF_USER: usize = 4;
-/// While more users than this have requests, none of them has more running.
+/// While more users than this have requests, or had some lately, none of them has more running.
 const OTHERS: usize = 4;
 /// After a request found the queue full, the newest requests are served first for this long.
 const FULL_FOR: Duration = Duration::from_millis(200);
@@ -60,6 +60,7 @@ pub(super) struct FairQueue {
     last_run: u64,
     waiting: usize,
     users: HashMap<u64, User>,
+    lately: LateUsers,
     /// Users with a waiting request that may run, each once. The user at the front is next, and while more arrive than
     /// can be served, the user at the back is.
     turns: VecDeque<u64>,
@@ -109,6 +110,7 @@ impl FairQueue {
             last_run: 0,
             waiting: 0,
             users: HashMap::new(),
+            lately: LateUsers::new(OTHERS),
             turns: VecDeque::new(),
             was_full: None,
             last_ticket: 0,
@@ -134,10 +136,12 @@ impl FairQueue {
     /// sends many make those of others slow.
     fn most_of_user(&self) -> usize {
         let is_busy = self.limit() < self.bounds.running;
-        let most = match self.users.len() {
-            ..=OTHERS => FEWEST_OF_USER.max(self.limit() / USERS_PART),
-            _ if is_busy => 1,
-            _ => FEWEST_OF_USER,
+        let most = match () {
+            () if self.users.len() <= OTHERS && !self.lately.are_many() => {
+                FEWEST_OF_USER.max(self.limit() / USERS_PART)
+            }
+            () if is_busy => 1,
+            () => FEWEST_OF_USER,
         };
         self.bounds.running_per_user.min(most)
     }
@@ -161,6 +165,7 @@ impl FairQueue {
 
     pub(super) fn join(&mut self, user: u64) -> JoinOutcome {
         let now = Instant::now();
+        self.lately.note(user, now);
         let (has_room, most) = (self.has_room(now) && self.turns.is_empty(), self.most_of_user());
         let own = self.users.entry(user).or_default();
         let may_run = own.running < most;

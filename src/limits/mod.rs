@@ -7,6 +7,7 @@ mod concurrency;
 mod config;
 mod fair_queue;
 mod files;
+mod late_users;
 mod rounds;
 
 use std::sync::Arc;

@@ -79,6 +79,20 @@ fn make_busy(admission: &Admission) {
 }
 
 #[actix_web::test]
+async fn users_who_came_a_moment_ago_count_as_well() {
+    let admission = Admission::new(&LimitSettings::default());
+    for other in ["one", "two", "three", "four"] {
+        drop(admission.enter(other).await.unwrap());
+    }
+    let flood: Vec<_> = (0..32).map(|_| ask(&admission, "flood")).collect();
+    tokio::task::yield_now().await;
+    assert_eq!(admission.load(), (4, 28));
+    for request in flood {
+        request.await.unwrap().map(drop).unwrap();
+    }
+}
+
+#[actix_web::test]
 async fn one_of_many_users_runs_one_request_at_a_time_while_the_machine_is_busy() {
     let admission = Admission::new(&LimitSettings::default());
     make_busy(&admission);
