@@ -108,7 +108,8 @@ impl MemoryStore {
         self.released.notify_all();
     }
 
-    /// From here on, a row whose key begins with `prefix` is read, but not returned until [`MemoryStore::release_gets`].
+    /// From here on, a row whose key begins with `prefix` is read, but not returned until it is released
+    /// ([`MemoryStore::release_gets`]).
     pub fn hold_gets(&self, prefix: &Key) {
         self.held_gets.lock().prefix = Some(prefix.clone());
     }

@@ -176,12 +176,8 @@ impl Rows for CheckedRows {
         loop {
             let (moment, expected) = self.digests.expected(keys);
             // A row that must not be there was deleted or never written. If the engine has it, the engine is damaged.
-            let (places, asked): (Vec<_>, Vec<_>) = expected
-                .iter()
-                .zip(keys)
-                .enumerate()
-                .filter_map(|(place, (expected, key))| expected.may_be_there().then(|| (place, key.clone())))
-                .unzip();
+            let places: Vec<usize> = (0..keys.len()).filter(|place| expected[*place].may_be_there()).collect();
+            let asked: Vec<Key> = places.iter().map(|place| keys[*place].clone()).collect();
             if asked.is_empty() {
                 return Ok(vec![None; keys.len()]);
             }

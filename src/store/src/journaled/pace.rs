@@ -19,8 +19,8 @@ const RATE: f64 = 4.0 * 1024.0 * 1024.0;
 const GENERATION: f64 = 3.0 / 8.0;
 /// How far the journal may be ahead of the engine without a pause, as a part of that room.
 const HEAD_START: f64 = 1.0 / 32.0;
-/// The further part in which the pauses become longer. They must become so slowly, because a jump of the pause is a jump
-/// of everybody's latency.
+/// The further part in which the pauses become longer. They must become so slowly, because a jump of the pause is a
+/// jump of everybody's latency.
 const RAMP: f64 = 1.0 / 4.0;
 /// The part of a checkpoint's time in which rows are written, before there was a checkpoint.
 const WRITING: f64 = 0.7;
@@ -118,9 +118,9 @@ impl Progress {
     }
 }
 
-/// How much groups have to pause, from 0 to 1. While a generation is being written, the next one may grow to the size it
-/// is meant to have, and no faster. A small generation takes nearly as long as a large one, so the next one is not meant
-/// to be as small.
+/// How much groups have to pause, from 0 to 1. While a generation is being written, the next one may grow to the size
+/// it is meant to have, and no faster. A small generation takes nearly as long as a large one, so the next one is not
+/// meant to be as small.
 fn need_of_pause(active: usize, frozen: usize, done: f64, limit: u64) -> f64 {
     let limit = limit as f64;
     let most = limit * GENERATION;
