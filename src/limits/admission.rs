@@ -1,7 +1,8 @@
 //! Admission of requests. The node runs a limited number of requests at a time. Waiting requests take turns by user,
-//! not by arrival, so that a user with many connections delays only themselves. A full queue refuses requests at once,
-//! beginning with those of the user who has the most in it. A client that retries earlier than it was told to waits
-//! before it is refused again. It is not admitted after the wait: what is admitted is served soon, or not at all.
+//! not by arrival, so that a user with many connections delays only themselves. A full queue refuses those of the user
+//! who has the most in it, and otherwise those that have waited for longest: while more arrive than can be served, the
+//! newest are served first. A client that retries earlier than it was told to waits before it is refused again. It is
+//! not admitted after the wait: what is admitted is served soon, or not at all.
 
 use std::{
     collections::HashMap,

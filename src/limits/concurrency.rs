@@ -12,7 +12,7 @@ const MOST_SAMPLES: usize = 1_024;
 /// The limit never falls below this, so that a group of the journal has many commands.
 const FEWEST: usize = 32;
 /// The time of a request beyond what a slow disk takes.
-const TARGET: Duration = Duration::from_millis(10);
+const TARGET: Duration = Duration::from_millis(5);
 /// Windows with the fewest requests after which their time is that of the disk. Before, what a machine under load has
 /// put off still has to be done.
 const SETTLED: u32 = 20;
@@ -128,7 +128,7 @@ mod tests {
     fn a_slow_disk_does_not_lower_it() {
         let mut limit = ConcurrencyLimit::new(512);
         settled(&mut limit, false, |_| millis(8));
-        assert_eq!(settled(&mut limit, true, |_| millis(30)), 512, "what was usual counts");
+        assert_eq!(settled(&mut limit, true, |_| millis(28)), 512, "what was usual counts");
         let mut limit = ConcurrencyLimit::new(512);
         assert_eq!(settled(&mut limit, true, |_| millis(80)), 512, "few requests take as long as many");
     }
