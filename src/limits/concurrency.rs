@@ -112,8 +112,8 @@ mod tests {
     #[test]
     fn it_falls_until_requests_are_fast_enough_again() {
         let mut limit = ConcurrencyLimit::new(512);
-        // The machine serves four requests in a millisecond.
-        let reached = settled(&mut limit, true, |running| millis(running) / 4);
+        // The machine serves eight requests in a millisecond.
+        let reached = settled(&mut limit, true, |running| millis(running) / 8);
         assert!((32..=64).contains(&reached), "{reached}");
         assert_eq!(settled(&mut limit, true, |_| millis(1)), 512, "and rises again");
     }
