@@ -182,7 +182,14 @@ impl Oracle {
         let Some(operation) = self.operations.get_mut(&number) else { return Ok(()) };
         let told = format!("{number} {} of {}", operation.name, operation.user);
         if operation.has_marker && operation.done == 0 {
-            return Err(format!("{told} is acknowledged, and nothing of it is durable"));
+            let session = operation.session.as_ref().and_then(|id| self.sessions.get_mut(id));
+            // It may be one of the events that were replaced in the commit that they came with.
+            let unseen = session.filter(|session| replayed && operation.name == "draft" && session.unseen > 0);
+            let Some(session) = unseen else {
+                return Err(format!("{told} is acknowledged, and nothing of it is durable"));
+            };
+            session.unseen -= 1;
+            operation.done = 1;
         }
         if replayed && (!operation.has_key || operation.sent < 2) {
             return Err(format!("{told} was answered from memory at the first time"));

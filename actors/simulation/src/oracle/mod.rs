@@ -55,6 +55,8 @@ struct Session {
     erased: BTreeSet<String>,
     /// Events that are no longer in the log.
     gone: BTreeSet<u64>,
+    /// How many of them nobody has seen.
+    unseen: u32,
     /// When its end was stored.
     over_at: Option<i64>,
     /// When the last event was stored that changes what partners see.
@@ -317,6 +319,7 @@ impl Session {
             let event = Event { seq: unseen, at: 0, by: None, body: Value::Null };
             self.stored.push(Stored { bytes: Bytes::new(), row: Row { event, routing: Vec::new() } });
             self.gone.insert(unseen);
+            self.unseen += 1;
             self.model.seq = unseen;
         }
     }
