@@ -106,14 +106,29 @@ fn recovery(node: &Node, taps: &[Tap], usual: Duration) -> Duration {
     begun.elapsed()
 }
 
-/// One user sends as much as 64 connections carry; all others go on as usual.
+/// A request to each route that reads, as the node describes itself. Exports are left out: they are streams.
+fn reads(node: &Node, session: &Session) -> Vec<Vec<u8>> {
+    let description = node.get("/api/v1/openapi.json", None).json();
+    let paths = description["paths"].as_object().expect("paths").iter();
+    let reads = paths.filter(|(path, methods)| {
+        methods.get("get").is_some() && path.starts_with("/api/v1/") && !path.ends_with("/export")
+    });
+    reads
+        .map(|(path, _)| {
+            let path = path.replace("{id}", &session.id).replace("{stage}", "2").replace("{subChatId}", "none");
+            load::request("GET", &path, Some(&session.creator), None)
+        })
+        .collect()
+}
+
+/// One user sends as much as 64 connections carry, to all routes that read, and every fifth to one that writes; all
+/// others go on as usual.
 fn flood(node: &Node, taps: &[Tap], hostile: &Session, rate: f64, during: Duration) -> (Outcome, u64) {
     let address = node.address;
-    let requests: Vec<_> = ["/state", "/progress", "/events?after=0", "/timeline"]
-        .iter()
-        .map(|path| load::request("GET", &hostile.path(path), Some(&hostile.creator), None))
-        .chain([world::save_draft(hostile)])
-        .collect();
+    let mut requests = reads(node, hostile);
+    for place in (0..requests.len()).step_by(4).rev() {
+        requests.insert(place, world::save_draft(hostile));
+    }
     let flood = std::thread::spawn(move || {
         let next = |connection: usize, n: usize| &*requests[(connection + n) % requests.len()];
         load::drive(address, 64, Duration::ZERO, during, next).answered

@@ -1,7 +1,7 @@
 //! Threads for long reads of the store. An engine lets its readers wait while it writes. On an arbiter, such a read
 //! would let all other sessions of the arbiter wait, too.
 
-use std::{panic, sync::Arc};
+use std::{future::pending, panic, sync::Arc};
 
 use tokio::sync::Semaphore;
 
@@ -33,7 +33,11 @@ impl Readers {
         let _permit = most.acquire().await;
         match tokio::task::spawn_blocking(read).await {
             Ok(result) => result,
-            Err(failed) => panic::resume_unwind(failed.into_panic()),
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => panic::resume_unwind(panic),
+                // The runtime ends, and with it the caller.
+                Err(_) => pending().await,
+            },
         }
     }
 }
