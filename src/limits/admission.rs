@@ -2,7 +2,7 @@
 //! not by arrival, so that a user with many connections delays only themselves. A full queue refuses those of the user
 //! who has the most in it, and otherwise those that have waited for longest: while more arrive than can be served, the
 //! newest are served first. A client that retries earlier than it was told to waits before it is refused again. It is
-//! not admitted after the wait: what is admitted is served soon, or not at all.
+//! not admitted after the wait, because it would then be served late.
 
 use std::{
     collections::HashMap,

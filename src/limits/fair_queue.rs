@@ -7,7 +7,12 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{LimitSettings, concurrency::ConcurrencyLimit, late_users::LateUsers};
+use super::{
+    LimitSettings,
+    concurrency::ConcurrencyLimit,
+    late_users::LateUsers,
+    turns::{Turn, Turns},
+};
 
 /// A request that has run for longer waits for something else than the machine, such as a frozen session. Others then
 /// run in its place, up to `limits.requests`.
@@ -16,8 +21,6 @@ pub(super) const STUCK_AFTER: Duration = Duration::from_millis(500);
 const FEWEST_OF_USER: usize = 4;
 /// While more users than this have requests, or had some lately, none of them has more running.
 const OTHERS: usize = 4;
-/// After a request found the queue full, the newest requests are served first for this long.
-const FULL_FOR: Duration = Duration::from_millis(200);
 /// Requests that may wait where the node runs as few as it can.
 const FEWEST_WAITING: usize = 32;
 /// The part of the running requests that one of few users may have.
@@ -61,11 +64,7 @@ pub(super) struct FairQueue {
     waiting: usize,
     users: HashMap<u64, User>,
     lately: LateUsers,
-    /// Users with a waiting request that may run, each once. The user at the front is next, and while more arrive than
-    /// can be served, the user at the back is.
-    turns: VecDeque<u64>,
-    /// When a request found the queue full.
-    was_full: Option<Instant>,
+    turns: Turns,
     last_ticket: u64,
 }
 
@@ -75,15 +74,6 @@ struct User {
     /// Each request has a ticket, by which a client that goes away takes it out.
     waiting: VecDeque<(u64, oneshot::Sender<Run>)>,
     in_turn: bool,
-}
-
-/// Why a user gets a turn.
-#[derive(Clone, Copy)]
-enum Turn {
-    /// A request has just come.
-    Newcomer,
-    /// The user has had one, and has more requests.
-    Another,
 }
 
 /// The number of a running request, in the order in which they began.
@@ -111,8 +101,7 @@ impl FairQueue {
             waiting: 0,
             users: HashMap::new(),
             lately: LateUsers::new(OTHERS),
-            turns: VecDeque::new(),
-            was_full: None,
+            turns: Turns::default(),
             last_ticket: 0,
         }
     }
@@ -198,10 +187,9 @@ impl FairQueue {
     }
 
     /// Makes room for a user who has `waiting` requests in the queue: drops the newest request of the user with the
-    /// most. If all have as few, it drops the one that has waited for longest. Where more arrive than can be served,
-    /// somebody has to be refused, and what has waited would also be served late. Returns whether there is room.
+    /// most, or, if all have as few, the one that has waited for longest. Returns whether there is room.
     fn displace_for(&mut self, waiting: usize, now: Instant) -> bool {
-        self.was_full = Some(now);
+        self.turns.note_full(now);
         let Some((&most, longest)) = self.users.iter_mut().max_by_key(|(_, user)| user.waiting.len()) else {
             return false;
         };
@@ -214,7 +202,7 @@ impl FairQueue {
         if waiting > 0 {
             return false;
         }
-        while let Some(oldest) = self.turns.pop_front() {
+        while let Some(oldest) = self.turns.pop_oldest() {
             let Some(own) = self.users.get_mut(&oldest) else { continue };
             own.in_turn = false;
             let was_waiting = own.waiting.pop_front().is_some();
@@ -226,11 +214,6 @@ impl FairQueue {
             }
         }
         false
-    }
-
-    /// Whether more requests arrive than can be served.
-    fn is_overrun(&self, now: Instant) -> bool {
-        self.was_full.is_some_and(|then| now.duration_since(then) < FULL_FOR)
     }
 
     /// Takes a waiting request out of the queue. Returns false if the request is not in it: it runs, or it has lost its
@@ -273,27 +256,21 @@ impl FairQueue {
         if has_full_share { Overload::User } else { Overload::Node }
     }
 
-    /// Gives the user a turn, if a request of the user waits and may run. The turn is the last one, also while the
-    /// newest requests are served first, unless the user has just come.
+    /// Gives the user a turn, if a request of the user waits and may run.
     fn queue_user(&mut self, user: u64, turn: Turn) {
         let most = self.most_of_user();
-        let is_overrun = self.is_overrun(Instant::now());
         let Some(own) = self.users.get_mut(&user) else { return };
         if !own.waiting.is_empty() && !own.in_turn && own.running < most {
             own.in_turn = true;
-            match turn {
-                Turn::Another if is_overrun => self.turns.push_front(user),
-                Turn::Another | Turn::Newcomer => self.turns.push_back(user),
-            }
+            self.turns.push(user, turn, Instant::now());
         }
     }
 
     /// Starts waiting requests, one for each turn, while the node may run more.
     pub(super) fn start_next(&mut self) {
         let now = Instant::now();
-        let is_overrun = self.is_overrun(now);
         while self.has_room(now)
-            && let Some(user) = if is_overrun { self.turns.pop_back() } else { self.turns.pop_front() }
+            && let Some(user) = self.turns.next(now)
         {
             let run = Run(self.last_run + 1);
             let Some(own) = self.users.get_mut(&user) else { continue };

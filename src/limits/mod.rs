@@ -9,6 +9,7 @@ mod fair_queue;
 mod files;
 mod late_users;
 mod rounds;
+mod turns;
 
 use std::sync::Arc;
 
