@@ -35,7 +35,12 @@ impl Coordinator {
     ///
     /// # Errors
     /// If the store fails.
-    pub fn badge(&self, user: &UserId) -> Result<Badge, StoreError> {
+    pub async fn badge(&self, user: &UserId) -> Result<Badge, StoreError> {
+        let user = user.clone();
+        self.read(move |node| node.stored_badge(&user)).await
+    }
+
+    fn stored_badge(&self, user: &UserId) -> Result<Badge, StoreError> {
         let sessions = self.with_memberships(user, &COUNTED, MOST)?;
         let sessions: Vec<_> = sessions.into_iter().map(|((_, session), _)| session).collect();
         let marks: Vec<Key> = sessions.iter().map(|session| keys::unread(user, session)).collect();

@@ -105,7 +105,9 @@ impl Coordinator {
             Err(unavailable @ Refusal::Unavailable { .. }) => unavailable,
             answered => return answered,
         };
-        let Some(known) = self.read_for_members(session)? else { return Err(Rejection::no_such_invitation().into()) };
+        let Some(known) = self.read_for_members(session).await? else {
+            return Err(Rejection::no_such_invitation().into());
+        };
         let deps = &self.deps;
         let (by, now) = (Actor::User(caller), deps.clock.now());
         let context = Context { by, now, ids: &*deps.ids, settings: &deps.domain };

@@ -198,8 +198,7 @@ impl Coordinator {
                 Ok(Err(_)) | Err(_) => {}
             }
         }
-        let (of, viewer) = (session.clone(), user.clone());
-        match self.read(move |node| node.query_stored(&of, &viewer, Query::Summary)).await {
+        match self.query_stored(session, user, Query::Summary).await {
             Ok(summary) => Ok(Some(summary)),
             Err(Refusal::Rejected(_)) => Ok(None),
             Err(_) => Ok(Some(unreadable(session, status))),
@@ -207,12 +206,22 @@ impl Coordinator {
     }
 
     /// Answers a query from the last good state in the store.
-    pub(crate) fn query_stored(&self, session: &SessionId, user: &UserId, query: Query) -> Result<Bytes, Refusal> {
+    pub(crate) async fn query_stored(
+        &self,
+        session: &SessionId,
+        user: &UserId,
+        query: Query,
+    ) -> Result<Bytes, Refusal> {
+        let (session, user) = (session.clone(), user.clone());
+        self.read(move |node| node.stored_answer(&session, &user, query)).await
+    }
+
+    fn stored_answer(&self, session: &SessionId, user: &UserId, query: Query) -> Result<Bytes, Refusal> {
         // The membership row already shows an erasure that the session has not carried out yet.
         if !self.is_member(session, user)? {
             return Err(Rejection::no_such_session().into());
         }
-        let known = self.read_for_members(session)?;
+        let known = self.state_for_members(session)?;
         let stored::StateForMembers { session: state, .. } = known.ok_or_else(|| self.unavailable(session))?;
         let settings = &self.deps.domain;
         let mut answer = view::query(&state, Some(user), &query, self.deps.clock.now(), settings)?;
@@ -223,19 +232,41 @@ impl Coordinator {
         to_json(&answer)
     }
 
-    pub(crate) fn read_for_members(&self, session: &SessionId) -> Result<Option<stored::StateForMembers>, StoreError> {
+    /// The last good state of a session in the store.
+    pub(crate) async fn read_for_members(
+        &self,
+        session: &SessionId,
+    ) -> Result<Option<stored::StateForMembers>, StoreError> {
+        let session = session.clone();
+        self.read(move |node| node.state_for_members(&session)).await
+    }
+
+    pub(super) fn state_for_members(&self, session: &SessionId) -> Result<Option<stored::StateForMembers>, StoreError> {
         let deps = &self.deps;
         stored::read_for_members(&*deps.store, session, &*deps.ids, &deps.domain, deps.clock.now())
     }
 
     /// The sessions that a realtime token may cover: live ones, and resolved ones that were resolved after
     /// `resolved_since`; newest change first, at most `limit`.
-    pub fn active_sessions(
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn active_sessions(
         &self,
         user: &UserId,
         resolved_since: Timestamp,
         limit: usize,
     ) -> Result<Vec<SessionId>, Refusal> {
+        let user = user.clone();
+        Ok(self.read(move |node| node.stored_active_sessions(&user, resolved_since, limit)).await?)
+    }
+
+    fn stored_active_sessions(
+        &self,
+        user: &UserId,
+        resolved_since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, StoreError> {
         let mut covered = self.listed(user, &LIVE_STATUSES, None, limit)?;
         for (position, status) in self.listed(user, &[SessionStatus::Resolved], None, limit)? {
             let resolved_at = self.readable(&position.1, user).and_then(|membership| membership.resolved_at);
@@ -251,7 +282,12 @@ impl Coordinator {
     ///
     /// # Errors
     /// If the store fails.
-    pub fn live_sessions(&self, user: &UserId) -> Result<usize, StoreError> {
+    pub async fn live_sessions(&self, user: &UserId) -> Result<usize, StoreError> {
+        let user = user.clone();
+        self.read(move |node| node.stored_live_sessions(&user)).await
+    }
+
+    pub(super) fn stored_live_sessions(&self, user: &UserId) -> Result<usize, StoreError> {
         let most = self.deps.residency.live_per_user;
         let mut count = 0;
         for status in LIVE_STATUSES {
@@ -264,8 +300,10 @@ impl Coordinator {
     ///
     /// # Errors
     /// If the store fails.
-    pub fn unread_count(&self, user: &UserId) -> Result<u32, StoreError> {
-        let unread = self.store().scan(&keys::unread_of(user), None, Direction::Forward, MOST_UNREAD)?;
+    pub async fn unread_count(&self, user: &UserId) -> Result<u32, StoreError> {
+        let unread = keys::unread_of(user);
+        let scan = move |node: &Self| node.store().scan(&unread, None, Direction::Forward, MOST_UNREAD);
+        let unread = self.read(scan).await?;
         Ok(u32::try_from(unread.len()).unwrap_or(u32::MAX))
     }
 

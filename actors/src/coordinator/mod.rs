@@ -64,7 +64,7 @@ impl Coordinator {
     }
 
     /// Runs a long read of the store on a thread of its own, so that the caller's thread serves others meanwhile.
-    pub async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Self) -> T + Send + 'static) -> T {
+    pub(crate) async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Self) -> T + Send + 'static) -> T {
         let this = self.clone();
         self.deps.readers.read(move || read(&this)).await
     }

@@ -35,12 +35,12 @@ impl Coordinator {
             return Err(Rejection::no_such_session().into());
         }
         if self.quarantine(session).is_some() {
-            return self.query_stored(session, viewer, query);
+            return self.query_stored(session, viewer, query).await;
         }
         match self.ask_member(reader, session, viewer, query).await {
             // It went into quarantine meanwhile.
             Err(Refusal::Unavailable { .. }) if self.quarantine(session).is_some() => {
-                self.query_stored(session, viewer, query)
+                self.query_stored(session, viewer, query).await
             }
             answer => answer,
         }
@@ -71,7 +71,7 @@ impl Coordinator {
         let reader = Reader::Client;
         match self.ask(session, |reply| SessionMessage::Query { viewer: viewer.cloned(), query, reader, reply }).await {
             Err(Refusal::Unavailable { .. }) => {
-                let known = self.read_for_members(session)?;
+                let known = self.read_for_members(session).await?;
                 let known = known.ok_or_else(|| Refusal::from(Rejection::no_such_invitation()))?;
                 to_json(&view::query(&known.session, viewer, &query, self.deps.clock.now(), &self.deps.domain)?)
             }
@@ -116,12 +116,16 @@ impl Coordinator {
             return Err(Rejection::no_such_session().into());
         }
         if self.quarantine(session).is_some() {
-            let known = self.read_for_members(session)?.ok_or_else(|| self.unavailable(session))?;
-            let page = stored::events_page(self.store(), &known.session, viewer, &known.erased, after, limit)?;
-            return to_json(&page);
+            let (session, viewer) = (session.clone(), viewer.clone());
+            return self.read(move |node| node.stored_events(&session, &viewer, after, limit)).await;
         }
         let viewer = viewer.clone();
         self.ask(session, |reply| SessionMessage::Events(EventsRequest { viewer, after, limit, reader, reply })).await
+    }
+
+    fn stored_events(&self, session: &SessionId, viewer: &UserId, after: Seq, limit: usize) -> Result<Bytes, Refusal> {
+        let known = self.state_for_members(session)?.ok_or_else(|| self.unavailable(session))?;
+        to_json(&stored::events_page(self.store(), &known.session, viewer, &known.erased, after, limit)?)
     }
 
     /// The refusal for a session of which nothing can be shown.

@@ -53,7 +53,7 @@ impl Coordinator {
     pub(crate) fn reserve_session(&self, user: &UserId) -> Result<Reservation, Refusal> {
         let most = self.deps.residency.live_per_user;
         let (reservation, others) = self.reservations.reserve(user);
-        if self.live_sessions(user)? + others >= most {
+        if self.stored_live_sessions(user)? + others >= most {
             let message = format!(
                 "you have {most} live sessions, as many as one user may have; resolve or leave one of them first"
             );

@@ -30,7 +30,7 @@ impl PushCheck for Coordinator {
                 return PushVerdict::Later;
             }
             match need.await {
-                Ok(PushNeed::Wanted(request_id)) => match coordinator.unread_count(&user) {
+                Ok(PushNeed::Wanted(request_id)) => match coordinator.unread_count(&user).await {
                     Ok(unread) => PushVerdict::Send { unread, request_id },
                     Err(_) => PushVerdict::Later,
                 },

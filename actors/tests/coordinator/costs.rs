@@ -85,7 +85,8 @@ fn lists_counts_and_tokens_read_one_page_and_wake_no_session() {
         let page: Value = serde_json::from_slice(&page.expect("a page")).expect("JSON");
         assert_eq!(page["items"].as_array().map(Vec::len), Some(5));
         assert!(read < 60, "{read} rows for a page of five");
-        let (_, read) = rows_read(&world, async { world.coordinator.unread_count(&user).expect("a count") }).await;
+        let (_, read) =
+            rows_read(&world, async { world.coordinator.unread_count(&user).await.expect("a count") }).await;
         assert!(read < 5, "{read} rows for a count of nothing");
         assert_eq!(world.coordinator.resident(), 0, "nobody was woken");
     });

@@ -236,9 +236,7 @@ async fn account(call: &Call, user: &User) -> HandlerResult {
 
 impl Account {
     pub(super) async fn of(call: &Call, user: &User) -> Result<Self, ApiError> {
-        let id = user.id.clone();
-        let live = call.state.coordinator.read(move |node| node.live_sessions(&id)).await;
-        let active_sessions = live.map_err(Refusal::from)?;
+        let active_sessions = call.state.coordinator.live_sessions(&user.id).await.map_err(Refusal::from)?;
         let push_notifications_enabled = call.state.devices.pushes_enabled(&user.id).unwrap_or_else(|error| {
             tracing::error!(%error, "devices cannot be read");
             false

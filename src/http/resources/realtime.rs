@@ -102,8 +102,7 @@ pub async fn ably_token(call: Call) -> HandlerResult {
     state.limits.ably_token.check(user)?;
     let resolved_for = i64::try_from(state.realtime.config.resolved_access.as_millis()).unwrap_or(i64::MAX);
     let since = Timestamp::from_millis(state.clock.now().as_millis().saturating_sub(resolved_for));
-    let (of, most) = (user.clone(), state.realtime.config.token_sessions);
-    let sessions = state.coordinator.read(move |node| node.active_sessions(&of, since, most)).await?;
+    let sessions = state.coordinator.active_sessions(user, since, state.realtime.config.token_sessions).await?;
     Ok(success_of(RealtimeToken { token_request: state.realtime.token_request(user, &sessions) }))
 }
 

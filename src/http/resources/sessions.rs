@@ -112,8 +112,7 @@ pub async fn list(call: Call) -> HandlerResult {
     responses((status = 200, body = Success<Count>))
 )]
 pub async fn unread_count(call: Call) -> HandlerResult {
-    let user = call.user.id.clone();
-    let count = call.state.coordinator.read(move |node| node.unread_count(&user)).await.map_err(Refusal::from)?;
+    let count = call.state.coordinator.unread_count(&call.user.id).await.map_err(Refusal::from)?;
     Ok(success_of(Count { count }))
 }
 
@@ -125,9 +124,7 @@ pub async fn unread_count(call: Call) -> HandlerResult {
     responses((status = 200, body = Success<Badge>))
 )]
 pub async fn badge_count(call: Call) -> HandlerResult {
-    let user = call.user.id.clone();
-    let badge = call.state.coordinator.read(move |node| node.badge(&user)).await.map_err(Refusal::from)?;
-    Ok(success_of(badge))
+    Ok(success_of(call.state.coordinator.badge(&call.user.id).await.map_err(Refusal::from)?))
 }
 
 /// One session
