@@ -17,7 +17,7 @@ use tandem_actors::{
 
 use tokio::task::JoinHandle;
 
-use crate::world::{Options, World, caller, eventually, id, run};
+use crate::world::{Options, World, caller, eventually, id, json_request, run};
 
 #[test]
 fn a_present_partner_gets_the_event_and_an_absent_partner_gets_a_push() {
@@ -122,10 +122,7 @@ fn two_erasures_at_once_are_both_answered() {
 #[test]
 fn events_asked_for_during_an_erasure_hold_no_erased_words() {
     run(async {
-        let (world, session) = World::with_session().await;
-        let pause: Command =
-            crate::world::json_request::<PauseRequest>(r#"{ "reason": "Too much today" }"#).try_into().expect("valid");
-        world.execute(&session, "bob", pause).await.expect("paused");
+        let (world, session) = session_that_bob_paused().await;
         let shown = async || {
             let page = world.coordinator.events(&session, &id("ann"), 0, 100).await.expect("events");
             String::from_utf8(page.to_vec()).expect("JSON")
@@ -152,10 +149,7 @@ fn events_asked_for_during_an_erasure_hold_no_erased_words() {
 #[test]
 fn events_that_were_read_before_an_erasure_hold_no_erased_words_after_it() {
     run(async {
-        let (world, session) = World::with_session().await;
-        let pause: Command =
-            crate::world::json_request::<PauseRequest>(r#"{ "reason": "Too much today" }"#).try_into().expect("valid");
-        world.execute(&session, "bob", pause).await.expect("paused");
+        let (world, session) = session_that_bob_paused().await;
         let asking = ask_for_events(&world, &session).await;
         world.execute(&session, "bob", Command::EraseAccount).await.expect("erased");
         world.store.release_gets();
@@ -186,6 +180,14 @@ fn a_long_read_of_events_holds_up_nobody() {
         let page = asking.await.expect("no panic").expect("events");
         assert!(String::from_utf8_lossy(&page).contains("session.joined"));
     });
+}
+
+/// A session that Bob has paused, because it was "Too much today".
+async fn session_that_bob_paused() -> (World, SessionId) {
+    let (world, session) = World::with_session().await;
+    let pause = json_request::<PauseRequest>(r#"{ "reason": "Too much today" }"#);
+    world.execute(&session, "bob", pause.try_into().expect("valid")).await.expect("paused");
+    (world, session)
 }
 
 /// Asks for Ann's events. The store holds the last of their rows, so all have been read.
