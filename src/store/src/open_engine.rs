@@ -373,3 +373,28 @@ impl Rows for OpenEngine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_node_waits_longer_before_it_shortens_the_next_start() {
+        let engine = OpenEngine {
+            rows: RwLock::new(None),
+            location: Location { engine: Engine::Sled, path: "/nowhere".into() },
+            options: Options::default(),
+            written: AtomicU64::new(0),
+            keys: None,
+            coding: RowCoding::default(),
+            directory: None,
+        };
+        let left = |written, is_busy| {
+            engine.written.store(written, Ordering::Relaxed);
+            engine.shorten_next_start_if_much_was_written(is_busy);
+            engine.written.load(Ordering::Relaxed)
+        };
+        assert_eq!([left(VERY_MUCH - 1, false), left(VERY_MUCH, false)], [VERY_MUCH - 1, 0]);
+        assert_eq!([left(TOO_MUCH - 1, true), left(TOO_MUCH, true)], [TOO_MUCH - 1, 0]);
+    }
+}
