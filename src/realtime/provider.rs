@@ -54,7 +54,7 @@ pub enum Provider {
 
 impl Provider {
     /// # Errors
-    /// One line that names the wrong setting and what would be right.
+    /// One line that names the wrong setting and what would be right, or what failed.
     pub fn new(
         config: &RealtimeSettings,
         address: SocketAddr,
@@ -73,7 +73,7 @@ impl Provider {
                     Scope { client_publish: config.client_publish.into(), resolved_for: config.resolved_access };
                 let endpoint =
                     EmbeddedEndpoint::new(config.embedded.clone(), names, scope, keys, clock, store, journal);
-                Ok(Self::Embedded(endpoint))
+                endpoint.map(Self::Embedded).map_err(|error| format!("the realtime endpoint cannot start: {error}"))
             }
             ProviderKind::Ably => {
                 let cloud = AblyCloud::new(&config.ably, names, clock).map_err(|error| error.to_string())?;

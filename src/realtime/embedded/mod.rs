@@ -35,6 +35,9 @@ pub struct EmbeddedEndpoint {
 
 impl EmbeddedEndpoint {
     /// `keys` are those of the node's app, whose id is the first key's name before the dot.
+    ///
+    /// # Errors
+    /// If a thread cannot start.
     pub fn new(
         config: tandem_ably::Config,
         names: ChannelNames,
@@ -43,10 +46,10 @@ impl EmbeddedEndpoint {
         clock: Arc<dyn Clock>,
         store: Arc<dyn Store>,
         journal: Journal,
-    ) -> Self {
+    ) -> std::io::Result<Self> {
         let sessions = Arc::new(Sessions::new(names, scope, clock, store.clone()));
         let rows = Arc::new(JournalRows { store, journal });
-        Self { endpoint: Endpoint::new(config, keys, sessions.clone(), rows), sessions }
+        Ok(Self { endpoint: Endpoint::new(config, keys, sessions.clone(), rows)?, sessions })
     }
 
     /// Whether the configuration may be served on this address.

@@ -119,7 +119,7 @@ async fn a_repetition_is_acknowledged_after_the_first_publish() {
 }
 
 #[tokio::test]
-async fn presence_is_acknowledged_when_it_is_on_the_disk() {
+async fn presence_is_heard_and_acknowledged_when_it_is_on_the_disk() {
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(config(), store.clone(), 0);
     let (mut alice, _) = Wire::connected(&node, "clientId=alice").await;
@@ -127,7 +127,31 @@ async fn presence_is_acknowledged_when_it_is_on_the_disk() {
     let held = store.freeze();
     alice.enter("kept:a").await;
     let heard = alice.settle().await;
-    assert!(heard.iter().any(|frame| frame["action"] == 14) && !heard.iter().any(|frame| frame["action"] == 1));
+    assert!(!heard.iter().any(|frame| frame["action"] == 14 || frame["action"] == 1), "{heard:?}");
     drop(held);
+    assert_eq!(alice.next_of(14).await["presence"][0]["clientId"], "alice");
     assert_eq!(alice.next_of(1).await["msgSerial"], 0);
+}
+
+#[tokio::test]
+async fn messages_are_heard_when_they_are_on_the_disk() {
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut reader, _) = Wire::connected(&node, "").await;
+    reader.attach("kept:a").await;
+    let (mut writer, _) = Wire::connected(&node, "").await;
+    publish(&mut writer, "kept:a", 0..1).await;
+    assert_eq!(reader.next_of(15).await["messages"][0]["name"], "0");
+    let (mut late, _) = Wire::connected(&node, "").await;
+    let held = store.freeze();
+    writer.publish("kept:a", 1, "1").await;
+    writer.settle().await;
+    assert_eq!(names(&reader.settle().await), [""; 0]);
+    late.attach("kept:a").await;
+    assert_eq!(names(&late.settle().await), [""; 0]);
+    drop(held);
+    for wire in [&mut reader, &mut late] {
+        assert_eq!(wire.next_of(15).await["messages"][0]["name"], "1");
+    }
+    assert_eq!(writer.next_of(1).await["msgSerial"], 1);
 }

@@ -65,7 +65,8 @@ impl Node {
         let keys = vec![main, ApiKey::new(OTHER_KEY_NAME, KEY_SECRET, capability)];
         let scope = Scope { client_publish: ClientPublish::Allowed, resolved_for: Duration::from_secs(3600) };
         let clock = Arc::new(WallClock);
-        let embedded = EmbeddedEndpoint::new(config, ChannelNames::default(), scope, keys, clock, store, journal);
+        let embedded =
+            EmbeddedEndpoint::new(config, ChannelNames::default(), scope, keys, clock, store, journal).unwrap();
         let heard = Arc::new(Heard::default());
         embedded.report_to(heard.clone());
         let (told, tell) = mpsc::channel();

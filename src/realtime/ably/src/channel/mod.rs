@@ -2,17 +2,17 @@
 //! is written to.
 
 mod attaching;
+mod delivery;
 mod filter;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz_tests;
 mod name;
 mod occupancy;
 mod subscriber;
+#[cfg(test)]
+mod tests;
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tandem_intake::Budget;
@@ -28,6 +28,7 @@ use crate::{
 
 pub use self::{
     attaching::{Attach, MAX_REWIND, Rewind},
+    delivery::Delivery,
     name::{Name, check_name},
     occupancy::Occupancy,
     subscriber::{Alias, Subscriber},
@@ -83,7 +84,7 @@ impl Channel {
 
     /// Appends messages to the log and delivers them to the subscribers. Returns their position. A repeated publish
     /// returns its first position and is not delivered again. A message without an id gets one from `frame_id` and
-    /// its index. `keep` sees new entries in the order of the log.
+    /// its index. `keep` sees new entries in the order of the log, and says when they are delivered.
     ///
     /// # Errors
     /// 40031 if the ids belong to an earlier publish with fewer messages.
@@ -94,7 +95,7 @@ impl Channel {
         messages: Vec<Message>,
         repeat_detection: RepeatDetection,
         now: Timestamp,
-        keep: impl FnOnce(&Arc<Entry>, &Log),
+        keep: impl FnOnce(&Arc<Entry>, &Log) -> Delivery,
     ) -> Result<PublishResult, ErrorInfo> {
         let mut inner = self.inner.lock();
         inner.last_used = now.as_millis();
@@ -103,7 +104,7 @@ impl Channel {
             (Some(id), _) => inner.log.published(id).cloned(),
             (None, RepeatDetection::ByLog) => {
                 let says = |body: &EntryBody| matches!(body, EntryBody::Messages(known) if *known == messages);
-                let known = inner.log.entries().rev().find(|entry| entry.id == frame_id && says(&entry.body));
+                let known = inner.log.newest(|entry| entry.id == frame_id && says(&entry.body));
                 known.map(|entry| entry.published())
             }
             (None, RepeatDetection::ByConnection) => None,
@@ -123,10 +124,7 @@ impl Channel {
             body: EntryBody::Messages(messages),
             event,
         };
-        let entry = inner.log.append(&self.name, new_entry, now);
-        keep(&entry, &inner.log);
-        deliver(&inner, &entry);
-        Ok(entry.published())
+        Ok(self.append(&mut inner, new_entry, now, keep).published())
     }
 
     /// Applies the presence events of one frame. Returns the entry that subscribers get, or none if nothing changed.
@@ -145,11 +143,11 @@ impl Channel {
         repeat_detection: RepeatDetection,
         most: PresenceLimits,
         now: Timestamp,
-        keep: impl FnOnce(&Arc<Entry>, &Log),
+        keep: impl FnOnce(&Arc<Entry>, &Log) -> Delivery,
     ) -> Result<Option<Arc<Entry>>, ErrorInfo> {
         let mut inner = self.inner.lock();
         let told = |entry: &Entry| entry.id == frame_id && entry.contains_presence(&events);
-        if repeat_detection == RepeatDetection::ByLog && inner.log.entries().rev().any(|entry| told(entry)) {
+        if repeat_detection == RepeatDetection::ByLog && inner.log.newest(told).is_some() {
             return Ok(None);
         }
         let before = inner.members.bytes();
@@ -165,7 +163,7 @@ impl Channel {
         connection_id: &Arc<str>,
         client_id: Option<&str>,
         now: Timestamp,
-        keep: impl FnOnce(&Arc<Entry>, &Log),
+        keep: impl FnOnce(&Arc<Entry>, &Log) -> Delivery,
     ) -> Option<Arc<Entry>> {
         let mut inner = self.inner.lock();
         let frame_id: Arc<str> = format!("s{}:0", random_id(12)).into();
@@ -191,7 +189,7 @@ impl Channel {
         connection_id: &Arc<str>,
         events: Vec<PresenceMessage>,
         now: Timestamp,
-        keep: impl FnOnce(&Arc<Entry>, &Log),
+        keep: impl FnOnce(&Arc<Entry>, &Log) -> Delivery,
     ) -> Option<Arc<Entry>> {
         inner.last_used = now.as_millis();
         if events.is_empty() {
@@ -203,15 +201,12 @@ impl Channel {
             body: EntryBody::Presence(events),
             event: None,
         };
-        let entry = inner.log.append(&self.name, new_entry, now);
-        keep(&entry, &inner.log);
-        deliver(inner, &entry);
-        Some(entry)
+        Some(self.append(inner, new_entry, now, keep))
     }
 
     // ---- reading ----
 
-    /// The entries in memory, oldest first.
+    /// The entries in memory that were delivered, oldest first.
     pub fn recent(&self) -> Vec<Arc<Entry>> {
         self.inner.lock().log.entries().cloned().collect()
     }
@@ -275,18 +270,4 @@ impl Drop for Channel {
     fn drop(&mut self) {
         self.kept.give(self.inner.get_mut().members.bytes());
     }
-}
-
-/// The counter is looked up once, because it counts every message.
-static DELIVERIES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!("tandem_realtime_deliveries_total"));
-
-fn deliver(inner: &Inner, entry: &Entry) {
-    let mut told = 0;
-    for subscriber in inner.subscribers.iter().filter(|subscriber| subscriber.wants(entry)) {
-        if let Some(frame) = subscriber.frame(entry, 0) {
-            subscriber.outbox.push(frame);
-            told += 1;
-        }
-    }
-    DELIVERIES.increment(told);
 }

@@ -49,12 +49,15 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// `keys` are those of the main app, whose id is the first key's name before the dot.
+    ///
+    /// # Errors
+    /// If a thread cannot start.
     pub fn new(
         config: Config,
         keys: Vec<ApiKey>,
         application: Arc<dyn Application>,
         storage: Arc<dyn Storage>,
-    ) -> Arc<Endpoint> {
+    ) -> std::io::Result<Arc<Endpoint>> {
         let app = keys.first().map_or("tandem", |key| ApiKey::app_id(&key.name)).to_owned();
         let rules = AppRules {
             persisted: config
@@ -70,20 +73,20 @@ impl Endpoint {
             config,
             started_at: application.now(),
             application,
-            rows: PersistentRows::new(storage),
+            rows: PersistentRows::new(storage)?,
             stopping: AtomicBool::new(false),
         });
         let main = Arc::new(Hub::main(&app, keys, rules, services.clone()));
         main.restore_revocations();
         main.restore_members();
         let apps = DashMap::from_iter([(app, main.clone())]);
-        Arc::new(Endpoint {
+        Ok(Arc::new(Endpoint {
             services,
             main,
             apps,
             start_page: OnceLock::new(),
             has_maintenance: AtomicBool::new(false),
-        })
+        }))
     }
 
     /// What `GET /` shows to a browser. Set once.

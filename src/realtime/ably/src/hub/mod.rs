@@ -4,6 +4,7 @@
 mod connections;
 mod credentials;
 mod presence;
+mod publishing;
 mod restored;
 mod rights;
 
@@ -21,13 +22,12 @@ use self::restored::RestoredPresence;
 use crate::{
     application::{Application, ChannelBinding},
     auth::{ApiKey, nonces::Nonces, revocation::Revocations},
-    channel::{Channel, Persistence, RepeatDetection},
+    channel::{Channel, Persistence},
     config::Config,
     connection::ConnectionState,
-    limits::{Account, Accounts, Memory},
-    log::{Entry, EntryBody, Log, LogLimits},
+    limits::{Accounts, Memory},
+    log::{Log, LogLimits},
     persist::PersistentRows,
-    protocol::{ErrorInfo, Message, frame::PublishResult},
     random::random_id,
     stats::Stats,
     time::{Timestamp, millis},
@@ -166,112 +166,6 @@ impl Hub {
         let namespace = name.split(':').next().unwrap_or(name);
         let is_persisted = self.rules.persisted.iter().any(|persisted| persisted == namespace);
         if is_persisted { Persistence::Persisted } else { Persistence::NotPersisted }
-    }
-
-    /// Refuses messages that only the application may publish on a channel with a stream: reserved names, and ids of
-    /// the stream. With such an id, a later event would look like a repetition.
-    ///
-    /// # Errors
-    /// 40160
-    pub fn refuse_reserved(&self, channel: &Channel, messages: &[Message]) -> Result<(), ErrorInfo> {
-        let Some(stream) = &channel.binding.stream else { return Ok(()) };
-        let is_event_id = |id: &str| id.strip_prefix(&**stream).is_some_and(|rest| rest.starts_with(':'));
-        for message in messages {
-            if message.name.as_deref().is_some_and(|name| self.services.application.is_reserved(name)) {
-                return Err(ErrorInfo::not_permitted("events of this name are published by the server alone"));
-            }
-            if message.id.as_deref().is_some_and(is_event_id) {
-                return Err(ErrorInfo::not_permitted("ids of events are used by the server alone"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Publishes, and calls `done` when the messages are as durable as the channel is. Returns their position before
-    /// that.
-    ///
-    /// # Errors
-    /// The reason of a refusal. `done` gets it, too.
-    pub fn publish(
-        &self,
-        channel: &Channel,
-        frame_id: Arc<str>,
-        connection_id: Option<&Arc<str>>,
-        messages: Vec<Message>,
-        repeat_detection: RepeatDetection,
-        done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
-    ) -> Result<PublishResult, ErrorInfo> {
-        let stores = self.stores(channel);
-        if stores && !self.services.rows.has_room() {
-            let error = ErrorInfo::unavailable("the node is busy or stopping; try again");
-            done(Err(error.clone()));
-            return Err(error);
-        }
-        let mut done = Some(done);
-        let published =
-            channel.publish(frame_id, connection_id, messages, repeat_detection, self.services.now(), |entry, log| {
-                if !self.is_main {
-                    self.count(entry);
-                }
-                if stores && let Some(done) = done.take() {
-                    let published = entry.published();
-                    self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
-                }
-            });
-        if let Some(done) = done {
-            match &published {
-                Ok(published) => self.settle(channel, published.clone(), done),
-                Err(error) => done(Err(error.clone())),
-            }
-        }
-        published
-    }
-
-    /// Calls `done` for a publish without a new stored entry: a repetition, whose entry may not be durable yet, or a
-    /// publish on a channel that is not stored.
-    fn settle(
-        &self,
-        channel: &Channel,
-        published: PublishResult,
-        done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
-    ) {
-        match self.stores(channel) {
-            true => self.services.rows.settled(move |result| done(result.map(|()| published))),
-            false => done(Ok(published)),
-        }
-    }
-
-    /// Charges the storage quota for messages on a stored channel.
-    ///
-    /// # Errors
-    /// 42910
-    pub fn charge_storage(
-        &self,
-        account: Option<&Account>,
-        channel: &Channel,
-        bytes: usize,
-        count: usize,
-    ) -> Result<(), ErrorInfo> {
-        /// Bytes of a row beside its content.
-        const ROW: usize = 512;
-        if self.stores(channel) { self.accounts.store(account, bytes + count.max(1) * ROW) } else { Ok(()) }
-    }
-
-    fn count(&self, entry: &Entry) {
-        let EntryBody::Messages(messages) = &entry.body else { return };
-        let transport = if entry.connection_id.is_some() { "realtime" } else { "rest" };
-        self.stats.published(transport, messages.len(), messages.iter().map(Message::size).sum(), entry.at);
-    }
-
-    /// Whether the entries of the channel are stored.
-    pub fn stores(&self, channel: &Channel) -> bool {
-        (channel.persistence == Persistence::Persisted) && self.is_main
-    }
-
-    fn keep(&self, channel: &Channel, entry: &Arc<Entry>, log: &Log) {
-        if self.stores(channel) {
-            self.services.rows.keep(&self.app, entry, log, |_| ());
-        }
     }
 
     // ---- maintenance ----

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::Hub;
 use crate::{
     application::PresenceChange,
-    channel::{Channel, RepeatDetection},
+    channel::{Channel, Delivery, RepeatDetection},
     connection::ConnectionState,
-    log::{Entry, EntryBody},
+    log::{Entry, EntryBody, Log},
     presence::PresenceLimits,
     protocol::{ErrorInfo, PresenceMessage, frame::PublishResult},
     time::Timestamp,
@@ -18,7 +18,7 @@ impl Hub {
     /// 91003 if the set is full.
     pub fn take_presence(
         &self,
-        channel: &Channel,
+        channel: &Arc<Channel>,
         connection: &ConnectionState,
         frame_id: Arc<str>,
         events: Vec<PresenceMessage>,
@@ -40,11 +40,9 @@ impl Hub {
             connection.repeat_detection,
             most,
             now,
-            |entry, log| {
-                if stores && let Some(done) = done.take() {
-                    let published = entry.published();
-                    self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
-                }
+            |entry, log| match done.take_if(|_| stores) {
+                Some(done) => self.store(channel, entry, log, done),
+                None => Delivery::Now,
             },
         );
         match channel.has_members_of(&connection.id) {
@@ -74,15 +72,20 @@ impl Hub {
     }
 
     /// Removes the connection's members from one channel.
-    pub fn leave(&self, channel: &Channel, connection: &ConnectionState) {
+    pub fn leave(&self, channel: &Arc<Channel>, connection: &ConnectionState) {
         self.remove_members(channel, &connection.id, None);
         connection.forget_entered(&channel.name);
     }
 
     /// Removes members of a connection by its id, or only the one with this client id.
-    pub(super) fn remove_members(&self, channel: &Channel, connection_id: &Arc<str>, client_id: Option<&str>) {
+    pub(super) fn remove_members(&self, channel: &Arc<Channel>, connection_id: &Arc<str>, client_id: Option<&str>) {
         let now = self.services.now();
-        let leave = || channel.leave(connection_id, client_id, now, |entry, log| self.keep(channel, entry, log));
+        let stores = self.stores(channel);
+        let keep = |entry: &Arc<Entry>, log: &Log| match stores {
+            true => self.store(channel, entry, log, |_| ()),
+            false => Delivery::Now,
+        };
+        let leave = || channel.leave(connection_id, client_id, now, keep);
         while let Some(entry) = leave() {
             self.report(channel, Some(&entry));
         }
@@ -118,7 +121,7 @@ impl Hub {
     }
 
     /// Adds the members of a fixture to a channel.
-    pub fn seed_presence(&self, channel: &Channel, connection_id: &Arc<str>, members: Vec<PresenceMessage>) {
+    pub fn seed_presence(&self, channel: &Arc<Channel>, connection_id: &Arc<str>, members: Vec<PresenceMessage>) {
         let now = self.services.now();
         let frame_id = format!("{connection_id}:0").into();
         let seeded = channel.take_presence(
@@ -128,7 +131,7 @@ impl Hub {
             RepeatDetection::ByConnection,
             PresenceLimits::ANY,
             now,
-            |_, _| (),
+            |_, _| Delivery::Now,
         );
         debug_assert!(seeded.is_ok(), "there is no limit");
     }

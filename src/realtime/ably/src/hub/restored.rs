@@ -134,7 +134,12 @@ impl Hub {
     /// A client that enters under a new connection has given up its connection from before the restart. The old
     /// member leaves first, so that no client counts as present after it has left. A resumed connection says nothing
     /// about the client's other connections.
-    pub(super) fn replace_absent(&self, channel: &Channel, connection: &ConnectionState, events: &[PresenceMessage]) {
+    pub(super) fn replace_absent(
+        &self,
+        channel: &Arc<Channel>,
+        connection: &ConnectionState,
+        events: &[PresenceMessage],
+    ) {
         if connection.repeat_detection == RepeatDetection::ByLog {
             return;
         }

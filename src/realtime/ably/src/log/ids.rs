@@ -51,6 +51,16 @@ impl Ids {
         self.published.get(id)
     }
 
+    /// Forgets the id of an entry that was not published after all.
+    pub fn forget(&mut self, entry: &Entry) {
+        let Some(id) = entry.chosen_id() else { return };
+        if let Some(index) = self.order.iter().rposition(|(_, known)| known == id) {
+            self.order.remove(index);
+            self.published.remove(id);
+            self.bytes -= id.len() + OVERHEAD;
+        }
+    }
+
     /// Forgets the ids from before `horizon`.
     pub fn prune(&mut self, horizon: i64) {
         while self.order.front().is_some_and(|(at, _)| *at < horizon) {

@@ -23,6 +23,8 @@ pub struct Log {
     last_at: i64,
     /// The numbers have no gaps. The last entry is the head.
     entries: VecDeque<Arc<Entry>>,
+    /// Entries that come after the head, and that nobody hears of until they are stored.
+    pending: VecDeque<Arc<Entry>>,
     limits: LogLimits,
     /// Bytes of memory that the entries take.
     bytes: usize,
@@ -67,7 +69,8 @@ impl Log {
     /// A log whose head is known, without its entries.
     pub fn with_head(id: Arc<str>, seq: u64, last_at: i64, limits: &LogLimits) -> Self {
         let ids = Ids::new(limits.bytes / 4);
-        Self { id, seq, last_at, entries: VecDeque::new(), limits: limits.clone(), bytes: 0, ids }
+        let (entries, pending) = (VecDeque::new(), VecDeque::new());
+        Self { id, seq, last_at, entries, pending, limits: limits.clone(), bytes: 0, ids }
     }
 
     /// The number and time of the head.
@@ -80,28 +83,66 @@ impl Log {
         ChannelSerial { at: self.last_at, seq: self.seq, log: self.id.clone() }.to_string()
     }
 
+    /// Appends an entry that is not to be heard of until [`Self::tell_next`].
     pub fn append(&mut self, channel: &Arc<str>, new_entry: NewEntry, now: Timestamp) -> Arc<Entry> {
-        self.seq += 1;
-        self.last_at = self.last_at.max(now.as_millis());
-        let entry = Entry::new(channel, self.id.clone(), self.seq, self.last_at, new_entry);
-        self.keep(entry.clone());
+        let (seq, at) = self.pending.back().map_or((self.seq, self.last_at), |last| (last.seq, last.at));
+        let entry = Entry::new(channel, self.id.clone(), seq + 1, at.max(now.as_millis()), new_entry);
+        self.count(&entry);
+        self.pending.push_back(entry.clone());
         entry
+    }
+
+    /// The next pending entry up to this number, which is the head now.
+    pub fn tell_next(&mut self, seq: u64) -> Option<Arc<Entry>> {
+        self.pending.front().filter(|next| next.seq <= seq)?;
+        let entry = self.pending.pop_front()?;
+        if entry.seq != self.seq + 1 {
+            // A withdrawn entry is not in the store either: after a restart the log begins behind it, too.
+            self.forget_all();
+        }
+        (self.seq, self.last_at) = (entry.seq, entry.at);
+        self.keep(entry.clone());
+        Some(entry)
+    }
+
+    /// Forgets a pending entry, and that its id was published.
+    pub fn withdraw(&mut self, seq: u64) {
+        if let Some(index) = self.pending.iter().position(|entry| entry.seq == seq)
+            && let Some(entry) = self.pending.remove(index)
+        {
+            let before = self.ids.bytes();
+            self.ids.forget(&entry);
+            self.recount_ids(before);
+            self.uncount(&entry);
+        }
     }
 
     /// Restores a stored entry. Entries come in order and end at the head.
     pub fn restore(&mut self, channel: &Arc<str>, seq: u64, at: i64, new_entry: NewEntry) {
-        self.keep(Entry::new(channel, self.id.clone(), seq, at, new_entry));
+        let entry = Entry::new(channel, self.id.clone(), seq, at, new_entry);
+        self.count(&entry);
+        self.keep(entry);
     }
 
-    fn keep(&mut self, entry: Arc<Entry>) {
-        debug_assert!(self.entries.back().is_none_or(|last| last.seq + 1 == entry.seq), "numbers have no gaps");
+    /// Adds an entry and its id to the memory in use.
+    fn count(&mut self, entry: &Entry) {
         let before = self.ids.bytes();
         let most = if self.limits.all.is_exhausted() { IDS_FLOOR } else { usize::MAX };
-        self.ids.remember(&entry, most);
+        self.ids.remember(entry, most);
         self.recount_ids(before);
         let bytes = entry.footprint();
         self.bytes += bytes;
         self.limits.all.take(bytes);
+    }
+
+    fn uncount(&mut self, entry: &Entry) {
+        let bytes = entry.footprint();
+        self.bytes -= bytes;
+        self.limits.all.give(bytes);
+    }
+
+    fn keep(&mut self, entry: Arc<Entry>) {
+        debug_assert!(self.entries.back().is_none_or(|last| last.seq + 1 == entry.seq), "numbers have no gaps");
         self.entries.push_back(entry);
         let most = if self.limits.all.is_exhausted() { FLOOR.min(self.limits.bytes) } else { self.limits.bytes };
         self.shrink(most);
@@ -116,9 +157,7 @@ impl Log {
 
     fn forget_first(&mut self) {
         if let Some(first) = self.entries.pop_front() {
-            let bytes = first.footprint();
-            self.bytes -= bytes;
-            self.limits.all.give(bytes);
+            self.uncount(&first);
         }
     }
 
@@ -140,6 +179,11 @@ impl Log {
         self.ids.published(id)
     }
 
+    /// The newest entry of this kind, also among those that are pending.
+    pub fn newest(&self, is_wanted: impl Fn(&Entry) -> bool) -> Option<&Arc<Entry>> {
+        self.pending.iter().rev().chain(self.entries.iter().rev()).find(|entry| is_wanted(entry))
+    }
+
     /// The number of the oldest kept entry, or of the next entry if there is none.
     fn oldest(&self) -> u64 {
         self.entries.front().map_or(self.seq + 1, |entry| entry.seq)
@@ -150,7 +194,8 @@ impl Log {
         serial.log == self.id && serial.seq + 1 < self.oldest()
     }
 
-    /// Whether the position's entry was lost in a crash before it was durable. Another entry has its number then.
+    /// Whether the store has lost the position's entry, as a backup from before it has. Another entry has its number
+    /// then.
     fn is_of_lost_entry(&self, serial: &ChannelSerial) -> bool {
         let at = match serial.seq.checked_sub(self.oldest()) {
             _ if serial.seq == self.seq => Some(self.last_at),
@@ -160,11 +205,16 @@ impl Log {
         at.is_some_and(|at| at != serial.at)
     }
 
+    /// Whether the position is one of this log, up to its head.
+    pub fn has(&self, serial: &ChannelSerial) -> bool {
+        serial.log == self.id && serial.seq <= self.seq && !self.is_of_lost_entry(serial)
+    }
+
     /// The entries after a position. `stored` are stored entries after it, oldest first and without gaps. They count
     /// if they reach the kept entries.
     pub fn since<'a>(&'a self, serial: &ChannelSerial, stored: &'a [Arc<Entry>]) -> MissedEntries<'a> {
         let oldest = self.oldest();
-        if serial.log != self.id || serial.seq > self.seq || self.is_of_lost_entry(serial) {
+        if !self.has(serial) {
             return MissedEntries::Lost;
         }
         let next = serial.seq + 1;
@@ -191,8 +241,8 @@ impl Log {
         if self.limits.all.is_exhausted() {
             self.shrink(FLOOR);
         }
-        if self.entries.is_empty() && self.entries.capacity() > 0 {
-            self.entries = VecDeque::new();
+        if self.entries.is_empty() && self.pending.is_empty() {
+            (self.entries, self.pending) = (VecDeque::new(), VecDeque::new());
         }
         let before = self.ids.bytes();
         self.ids.prune(horizon);
@@ -207,7 +257,7 @@ impl Log {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.pending.is_empty()
     }
 }
 

@@ -14,6 +14,11 @@ fn fresh() -> Log {
 }
 
 fn publish(log: &mut Log, id: Option<&str>, now: Timestamp) -> Arc<Entry> {
+    let entry = append(log, id, now);
+    log.tell_next(entry.seq).unwrap()
+}
+
+fn append(log: &mut Log, id: Option<&str>, now: Timestamp) -> Arc<Entry> {
     let message = Message { id: id.map(Into::into), ..Message::default() };
     let body = EntryBody::Messages(vec![message]);
     log.append(&"channel".into(), NewEntry { id: "frame".into(), connection_id: None, body, event: None }, now)
@@ -102,7 +107,9 @@ fn publish_bytes(log: &mut Log, bytes: usize) {
     let data = Some(Data::Text("x".repeat(bytes).into()));
     let message = Message { payload: Payload { data, encoding: None }, ..Message::default() };
     let body = EntryBody::Messages(vec![message]);
-    log.append(&"channel".into(), NewEntry { id: "frame".into(), connection_id: None, body, event: None }, NOW);
+    let new_entry = NewEntry { id: "frame".into(), connection_id: None, body, event: None };
+    let seq = log.append(&"channel".into(), new_entry, NOW).seq;
+    log.tell_next(seq).unwrap();
 }
 
 #[test]
@@ -148,4 +155,46 @@ fn serials_sort_as_text_even_when_the_clock_goes_back() {
     let first = publish(&mut log, None, NOW);
     let second = publish(&mut log, None, Timestamp::from_millis(NOW.as_millis() - 5_000));
     assert!(first.serial < second.serial);
+}
+
+#[test]
+fn a_pending_entry_has_a_number_and_an_id_and_is_not_part_of_the_log() {
+    let mut log = fresh();
+    let first = publish(&mut log, None, NOW);
+    let pending = [append(&mut log, Some("second"), NOW + WINDOW), append(&mut log, None, NOW)];
+    assert_eq!(
+        pending.each_ref().map(|entry| (entry.seq, entry.at)),
+        [2, 3].map(|seq| (seq, (NOW + WINDOW).as_millis()))
+    );
+    assert_eq!((log.head(), log.entries().count()), (first.serial.to_string(), 1));
+    assert_eq!(missed(&log, &first.serial), Some(vec![]));
+    assert!(log.published("second").is_some(), "it is a repetition already");
+    log.forget_all();
+    log.prune(NOW + 3 * WINDOW, WINDOW);
+    assert!(!log.is_empty());
+    assert_eq!(log.tell_next(2).map(|entry| entry.seq), Some(2));
+    assert_eq!((log.tell_next(2).map(|entry| entry.seq), log.head()), (None, pending[0].serial.to_string()));
+}
+
+#[test]
+fn the_number_and_the_id_of_a_withdrawn_entry_are_free_again() {
+    let mut log = fresh();
+    let first = publish(&mut log, None, NOW);
+    let taken = log.memory().taken();
+    assert_eq!(append(&mut log, Some("once"), NOW).seq, 2);
+    log.withdraw(2);
+    assert_eq!((log.published("once"), log.memory().taken()), (None, taken));
+    assert_eq!(publish(&mut log, Some("once"), NOW).seq, 2);
+    assert_eq!(missed(&log, &first.serial), Some(vec![2]));
+}
+
+#[test]
+fn a_log_begins_behind_a_withdrawn_entry_that_others_follow() {
+    let mut log = fresh();
+    let first = publish(&mut log, None, NOW);
+    let [second, third] = [append(&mut log, None, NOW), append(&mut log, None, NOW)];
+    log.withdraw(second.seq);
+    assert_eq!(log.tell_next(third.seq).map(|entry| entry.seq), Some(3));
+    assert_eq!(log.entries().map(|entry| entry.seq).collect::<Vec<_>>(), [3]);
+    assert_eq!((missed(&log, &first.serial), missed(&log, &third.serial)), (None, Some(vec![])));
 }

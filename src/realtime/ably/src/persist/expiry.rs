@@ -150,7 +150,7 @@ mod tests {
     const DAY: i64 = 24 * 60 * MINUTE;
 
     fn rows() -> PersistentRows {
-        PersistentRows::new(Arc::new(MemoryStorage::default()))
+        PersistentRows::new(Arc::new(MemoryStorage::default())).unwrap()
     }
 
     fn publish(rows: &PersistentRows, log: &mut Log, channel: &str, at: i64) {

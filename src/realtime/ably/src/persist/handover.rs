@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::{
         application::ChannelBinding,
-        channel::{Persistence, RepeatDetection},
+        channel::{Delivery, Persistence, RepeatDetection},
         presence::Members,
         protocol::{Data, Message, data::Payload},
     };
@@ -135,7 +135,9 @@ mod tests {
             let payload = Payload { data: Some(Data::Text("x".repeat(size).into())), encoding: None };
             let message = Message { payload, ..Message::default() };
             let frame_id = format!("f{n}").into();
-            channel.publish(frame_id, None, vec![message], RepeatDetection::ByConnection, NOW, |_, _| ()).unwrap();
+            channel
+                .publish(frame_id, None, vec![message], RepeatDetection::ByConnection, NOW, |_, _| Delivery::Now)
+                .unwrap();
         }
         channel
     }

@@ -3,6 +3,7 @@
 //!
 //! Keys of connections: `c <app> 0 <connection>`; of revocations: `v <app> 0 <name>`.
 
+mod callbacks;
 mod entry_row;
 mod expiry;
 mod handover;
@@ -16,7 +17,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use self::expiry::Expiry;
+use self::{callbacks::Callbacks, expiry::Expiry};
 pub use self::{expiry::Step, handover::Handover, logs::StoredEntry};
 use crate::{
     auth::{ClientId, revocation::Revocation},
@@ -49,11 +50,14 @@ impl ConnectionRow {
 pub struct PersistentRows {
     storage: Arc<dyn Storage>,
     expiry: Arc<Expiry>,
+    callbacks: Callbacks,
 }
 
 impl PersistentRows {
-    pub fn new(storage: Arc<dyn Storage>) -> Self {
-        Self { storage, expiry: Arc::default() }
+    /// # Errors
+    /// If the thread that calls back cannot start.
+    pub fn new(storage: Arc<dyn Storage>) -> std::io::Result<Self> {
+        Ok(Self { storage, expiry: Arc::default(), callbacks: Callbacks::start()? })
     }
 
     pub fn has_room(&self) -> bool {
@@ -63,9 +67,9 @@ impl PersistentRows {
     /// Queues changes. `done` hears when they are durable.
     fn write(&self, changes: Vec<Change>, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
         let told = |result: Result<(), StorageError>| {
-            done(result.map_err(|_| ErrorInfo::unavailable("the message could not be stored")));
+            done(result.map_err(|_| not_stored()));
         };
-        self.storage.write(changes, Box::new(told));
+        self.storage.write(changes, self.callbacks.defer(Box::new(told)));
     }
 
     /// Calls `done` when all earlier changes are durable.
@@ -137,6 +141,10 @@ impl PersistentRows {
             all.extend(page);
         }
     }
+}
+
+pub fn not_stored() -> ErrorInfo {
+    ErrorInfo::unavailable("the message could not be stored")
 }
 
 fn row_key(parts: &[&[u8]]) -> RowKey {
