@@ -1,6 +1,6 @@
 //! The engine's rows, each compared with its digest.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tandem_actors::{
@@ -43,9 +43,10 @@ pub(crate) struct CheckedRows {
 }
 
 impl CheckedRows {
-    /// Updates the digests: the engine now has the rows of this generation.
-    pub fn finish(&self, generation: &Generation) -> Result<(), StoreError> {
-        self.digests.finish(generation, &self.engine)
+    /// Updates the digests: the engine now has the rows of this generation. `take_break` gets the time of the work
+    /// since its last call.
+    pub fn finish(&self, generation: &Generation, take_break: &dyn Fn(Duration)) -> Result<(), StoreError> {
+        self.digests.finish(generation, &self.engine, take_break)
     }
 
     pub fn begin(&self, generation: &Arc<Generation>) {

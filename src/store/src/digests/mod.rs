@@ -22,6 +22,7 @@ use std::{
     io,
     path::Path,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -135,19 +136,36 @@ impl Digests {
         state.moment += 1;
     }
 
-    /// Called when the rows of the generation are in the engine.
+    /// Called when the rows of the generation are in the engine. `take_break` gets the time of the work since its last
+    /// call.
     ///
     /// # Errors
     /// If the file cannot be written. It can be called again.
-    pub fn finish(&self, generation: &Generation, engine: &dyn Rows) -> Result<(), StoreError> {
-        let digest = |(key, value): (&'_ Key, &Option<bytes::Bytes>)| {
-            value.as_ref().map(|value| Digest::of_value(&self.coding, key, value))
+    pub fn finish(
+        &self,
+        generation: &Generation,
+        engine: &dyn Rows,
+        take_break: &dyn Fn(Duration),
+    ) -> Result<(), StoreError> {
+        let mut began = Instant::now();
+        let mut turn_ended = || {
+            take_break(began.elapsed());
+            began = Instant::now();
         };
-        let changes: Vec<_> = generation.rows.iter().map(|row| (row.0, digest(row))).collect();
+        let digest = |value: &bytes::Bytes, key| Digest::of_value(&self.coding, key, value);
+        let mut changes = Vec::with_capacity(generation.rows.len());
+        for (key, value) in &generation.rows {
+            changes.push((key, value.as_ref().map(|value| digest(value, key))));
+            if changes.len() % TURN == 0 {
+                turn_ended();
+            }
+        }
         self.state.write().is_behind = true;
         let mut full: Vec<Key> = Vec::new();
         for turn in changes.chunks(TURN) {
-            full.extend(self.state.write().ranges.put_all(turn));
+            let added = self.state.write().ranges.put_all(turn);
+            full.extend(added);
+            turn_ended();
         }
         full.dedup();
         let divided = self.divide(full, engine)?;

@@ -36,6 +36,8 @@ struct Progress {
     began: Option<Instant>,
     /// Since when all rows are in the engine, while digests and files are being written.
     rest_began: Option<Instant>,
+    /// How long it took breaks while it wrote rows, and after that.
+    breaks: [Duration; 2],
     last: Option<Checkpoint>,
 }
 
@@ -78,7 +80,8 @@ impl Pace {
     pub fn end(&self, generation: &Generation) {
         let progress = &mut *self.0.lock();
         if let (Some(began), Some(rest_began)) = (progress.began, progress.rest_began) {
-            let (writing, rest) = (rest_began - began, rest_began.elapsed());
+            let [writing, rest] = [rest_began - began, rest_began.elapsed()];
+            let [writing, rest] = [writing.saturating_sub(progress.breaks[0]), rest.saturating_sub(progress.breaks[1])];
             progress.last = Some(Checkpoint { writing, rest, bytes: generation.journal });
         }
         *progress = Progress { last: progress.last, ..Progress::default() };
@@ -90,6 +93,19 @@ impl Pace {
         let part = Self::need(&progress, amount, limit);
         let rate = progress.last.map_or(RATE, |last| last.rate()).max(1.0);
         LONGEST_PAUSE.min(Duration::from_secs_f64(TIMES * bytes as f64 / rate)).mul_f64(part)
+    }
+
+    /// Whether the checkpoint may take a break: the journal is not about to wait for it.
+    pub fn has_time(&self, amount: &RecentSize, limit: u64) -> bool {
+        let progress = self.0.lock();
+        let frozen = amount.bytes - amount.active;
+        bytes_ahead(amount.active, frozen, progress.part_done(frozen), limit) < limit as f64 * HEAD_START / 2.0
+    }
+
+    /// The checkpoint took a break. It says nothing about the engine's rate.
+    pub fn note_break(&self, took: Duration) {
+        let progress = &mut *self.0.lock();
+        progress.breaks[usize::from(progress.rest_began.is_some())] += took;
     }
 
     /// Whether groups wait at present.
@@ -113,7 +129,8 @@ impl Progress {
             return writing * (self.written as f64 / frozen.max(1) as f64).min(1.0);
         };
         let rest = self.last.map_or(Duration::ZERO, |last| last.rest);
-        let part = (rest_began.elapsed().as_secs_f64() / rest.as_secs_f64().max(f64::MIN_POSITIVE)).min(1.0);
+        let worked = rest_began.elapsed().saturating_sub(self.breaks[1]);
+        let part = (worked.as_secs_f64() / rest.as_secs_f64().max(f64::MIN_POSITIVE)).min(1.0);
         writing + (1.0 - writing) * part
     }
 }
@@ -122,11 +139,16 @@ impl Progress {
 /// it is meant to have, and no faster. A small generation takes nearly as long as a large one, so the next one is not
 /// meant to be as small.
 fn need_of_pause(active: usize, frozen: usize, done: f64, limit: u64) -> f64 {
+    let ahead = bytes_ahead(active, frozen, done, limit);
     let limit = limit as f64;
-    let most = limit * GENERATION;
+    ((ahead - limit * HEAD_START) / (limit * RAMP)).clamp(0.0, 1.0)
+}
+
+/// How far the journal is ahead of the engine. Negative: the engine has time.
+fn bytes_ahead(active: usize, frozen: usize, done: f64, limit: u64) -> f64 {
+    let most = limit as f64 * GENERATION;
     let allowed = if frozen == 0 { most } else { most * done };
-    let ahead = active as f64 - allowed - limit * HEAD_START;
-    (ahead / (limit * RAMP)).clamp(0.0, 1.0)
+    active as f64 - allowed
 }
 
 #[cfg(test)]
@@ -185,5 +207,29 @@ mod tests {
         set_last(&pace, 1, 0, 0);
         assert!((done(&pace) - 1.0).abs() < 0.01, "longer than the last one");
         assert!(!pace.slows_groups(&amount(100), 320));
+    }
+
+    #[test]
+    fn a_checkpoint_has_time_long_before_a_group_waits() {
+        let pace = Pace::default();
+        let amount = |active| RecentSize { bytes: 80 + active, active, ..RecentSize::default() };
+        let state = |active| (pace.has_time(&amount(active), 320), pace.slows_groups(&amount(active), 320));
+        pace.begin();
+        assert_eq!([state(0), state(5), state(11)], [(true, false), (false, false), (false, true)]);
+        pace.note_written(80);
+        assert_eq!([state(80), state(90), state(100)], [(true, false), (false, false), (false, true)]);
+    }
+
+    #[test]
+    fn breaks_say_nothing_about_the_engine() {
+        let pace = Pace::default();
+        pace.begin();
+        pace.note_break(Duration::from_secs(9));
+        pace.begin_rest();
+        pace.note_break(Duration::from_secs(9));
+        assert!(pace.0.lock().part_done(80) < 1.0, "the rest has not even begun");
+        pace.end(&Generation::default());
+        let last = pace.0.lock().last.unwrap();
+        assert_eq!((last.writing, last.rest), (Duration::ZERO, Duration::ZERO), "there were only breaks");
     }
 }

@@ -10,7 +10,7 @@ use tandem_actors::{
     records,
 };
 
-use super::Indexer;
+use super::{Driver, Indexer};
 use crate::{
     own_rows::checkpoint_key,
     recent::{self, Generation},
@@ -22,6 +22,8 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(1);
 /// The node is busy if more than this part of a generation is there again when the last one is written.
 const BUSY: u64 = 4;
+/// A longer break would make the checkpoint long for nothing.
+const LONGEST_BREAK: Duration = Duration::from_millis(50);
 /// Bytes of a row in a batch beside its key and value.
 const AROUND: usize = 32;
 
@@ -103,13 +105,25 @@ impl Indexer {
         Ok(())
     }
 
+    /// Takes a break that is as long as the work before it, if there is time. A checkpoint is much work for a
+    /// processor. Where there are few of them, all requests would wait for it.
+    fn take_break(&self, worked: Duration) {
+        let has_time = |amount| self.pace.has_time(&amount, self.options.recent_bytes);
+        let is_awaited = || self.control.lock().wanted > self.checkpoint_group();
+        if self.driver == Driver::Thread && has_time(self.recent.amount()) && !is_awaited() {
+            let began = Instant::now();
+            self.stopped_within(worked.min(LONGEST_BREAK));
+            self.pace.note_break(began.elapsed());
+        }
+    }
+
     fn write(&self, generation: &Arc<Generation>) -> Result<Outcome, StoreError> {
         self.rows.begin(generation);
         self.pace.begin();
         let checkpoint = seal(&Change::Put(checkpoint_key(), records::encode(&generation.group)));
         if self.options.checkpoint_before_rows {
             self.write_batch(std::slice::from_ref(&checkpoint))?;
-            self.rows.finish(generation)?;
+            self.rows.finish(generation, &|_| ())?;
         }
         let coding = self.rows.engine.row_coding();
         let (mut batch, mut bytes, mut passed) = (Vec::new(), 0, 0);
@@ -124,8 +138,10 @@ impl Indexer {
                 None => Change::Delete(key.clone()),
             });
             if bytes >= self.rows.batch_bytes() {
+                let began = Instant::now();
                 self.write_batch(&batch)?;
                 self.pace.note_written(std::mem::take(&mut passed));
+                self.take_break(began.elapsed());
                 (batch, bytes) = (Vec::new(), 0);
                 if self.must_end() {
                     return Ok(Outcome::CutShort);
@@ -136,7 +152,7 @@ impl Indexer {
         batch.push(checkpoint);
         self.write_batch(&batch)?;
         self.pace.begin_rest();
-        self.rows.finish(generation)?;
+        self.rows.finish(generation, &|worked| self.take_break(worked))?;
         self.rows.check_identity()?;
         Ok(Outcome::Written)
     }
