@@ -10,8 +10,8 @@ const SAMPLES: usize = 16;
 /// Times that are kept in one window.
 const MOST_SAMPLES: usize = 1_024;
 /// The limit never falls below this, so that a group of the journal has many commands.
-const FEWEST: usize = 32;
-/// The time of a request beyond what a slow disk takes.
+const FEWEST: usize = 16;
+/// The time of a request beyond what a slow disk takes: half of the flush that is under way, and its own.
 const TARGET: Duration = Duration::from_millis(5);
 /// Windows with the fewest requests after which their time is that of the disk. Before, what a machine under load has
 /// put off still has to be done.
@@ -68,7 +68,7 @@ impl ConcurrencyLimit {
 
     fn adapt(&mut self, median: Duration) {
         let fewest = FEWEST.min(self.most);
-        let target = TARGET + self.usual * 3;
+        let target = TARGET + self.usual * 3 / 2;
         if median < self.usual || !self.was_reached {
             self.usual = (self.usual * 7 + median) / 8;
         }
@@ -76,7 +76,7 @@ impl ConcurrencyLimit {
         if median > target {
             if self.at_fewest > SETTLED {
                 // They do not wait for each other, but for the disk.
-                self.usual = self.usual.max(median / 2);
+                self.usual = self.usual.max(median * 2 / 3);
             }
             let part = target.as_secs_f64() / median.as_secs_f64();
             self.limit = ((self.limit as f64 * part.max(0.5)) as usize).max(fewest);
@@ -114,7 +114,7 @@ mod tests {
         let mut limit = ConcurrencyLimit::new(512);
         // The machine serves eight requests in a millisecond.
         let reached = settled(&mut limit, true, |running| millis(running) / 8);
-        assert!((32..=64).contains(&reached), "{reached}");
+        assert!((16..=64).contains(&reached), "{reached}");
         assert_eq!(settled(&mut limit, true, |_| millis(1)), 512, "and rises again");
     }
 
@@ -128,7 +128,7 @@ mod tests {
     fn a_slow_disk_does_not_lower_it() {
         let mut limit = ConcurrencyLimit::new(512);
         settled(&mut limit, false, |_| millis(8));
-        assert_eq!(settled(&mut limit, true, |_| millis(28)), 512, "what was usual counts");
+        assert_eq!(settled(&mut limit, true, |_| millis(16)), 512, "a request waits for another flush before its own");
         let mut limit = ConcurrencyLimit::new(512);
         assert_eq!(settled(&mut limit, true, |_| millis(80)), 512, "few requests take as long as many");
     }

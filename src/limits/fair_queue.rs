@@ -22,7 +22,7 @@ const FEWEST_OF_USER: usize = 4;
 /// While more users than this have requests, or had some lately, none of them has more running.
 const OTHERS: usize = 4;
 /// Requests that may wait where the node runs as few as it can.
-const FEWEST_WAITING: usize = 32;
+const FEWEST_WAITING: usize = 16;
 /// The part of the running requests that one of few users may have.
 const USERS_PART: usize = 16;
 

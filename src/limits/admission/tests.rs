@@ -70,7 +70,7 @@ async fn one_of_many_users_runs_few_requests_at_a_time() {
 /// Requests are so slow that as few run as possible.
 fn make_busy(admission: &Admission) {
     let mut now = Instant::now();
-    while admission.limit() > 32 {
+    while admission.limit() > 16 {
         now += Duration::from_millis(100);
         let concurrency = &mut admission.queue.lock().concurrency;
         concurrency.reached();
@@ -246,7 +246,7 @@ async fn an_early_retry_is_delayed_and_refused_while_the_queue_is_full() {
 #[actix_web::test]
 async fn others_run_in_the_place_of_a_stuck_request() {
     let admission = Admission::new(&LimitSettings::default());
-    let users: Vec<String> = (0..32).map(|user| format!("user {user}")).collect();
+    let users: Vec<String> = (0..16).map(|user| format!("user {user}")).collect();
     make_busy(&admission);
     let mut stuck = Vec::new();
     for user in &users {
@@ -254,9 +254,9 @@ async fn others_run_in_the_place_of_a_stuck_request() {
     }
     let waiting = ask(&admission, "other");
     tokio::task::yield_now().await;
-    assert_eq!(admission.load(), (32, 1));
+    assert_eq!(admission.load(), (16, 1));
     let slot = waiting.await.unwrap().expect("it runs before its patience ends");
-    assert_eq!(admission.load(), (33, 0));
+    assert_eq!(admission.load(), (17, 0));
     drop((slot, stuck));
     assert_eq!(admission.load(), (0, 0));
     assert!(admission.queue.lock().is_empty());
