@@ -7,6 +7,7 @@ pub mod arrivals;
 pub mod baseline;
 pub mod compare;
 pub mod driver;
+pub mod frames;
 pub mod growth;
 pub mod hot;
 pub mod load;
