@@ -164,8 +164,8 @@ impl Attached {
     }
 
     fn rewind(&mut self, log: &Log, request: &Attach<'_>, now: Timestamp) {
-        let oldest = log.entries().next().map_or(u64::MAX, |entry| entry.seq);
-        let older = request.stored.iter().filter(|entry| entry.seq < oldest);
+        // What is stored beyond the head is about to be delivered.
+        let older = request.stored.iter().filter(|entry| entry.seq < log.oldest());
         let messages = log.entries().rev().chain(older).filter(|entry| matches!(entry.body, EntryBody::Messages(_)));
         match request.rewind {
             None => {}

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     Now,
-    /// When the channel hears [`Channel::tell`]: what is heard is not lost in a crash.
+    /// When it is stored ([`Channel::tell`]), so that a crash loses nothing that was heard.
     WhenStored,
 }
 
@@ -34,7 +34,7 @@ impl Channel {
         entry
     }
 
-    /// Delivers the entries up to this number.
+    /// Delivers an entry that is stored, after those before it.
     pub fn tell(&self, seq: u64) {
         self.inner.lock().tell(seq);
     }
@@ -50,7 +50,10 @@ impl Channel {
     pub fn withdraw(&self, entry: &Entry) {
         let mut inner = self.inner.lock();
         match entry.body {
-            EntryBody::Messages(_) => inner.log.withdraw(entry.seq),
+            EntryBody::Messages(_) => {
+                inner.log.withdraw(entry.seq);
+                inner.deliver();
+            }
             EntryBody::Presence(_) => inner.tell(entry.seq),
         }
     }
@@ -60,9 +63,14 @@ impl Channel {
 static DELIVERIES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!("tandem_realtime_deliveries_total"));
 
 impl Inner {
-    /// Delivers the pending entries up to this number.
     fn tell(&mut self, seq: u64) {
-        while let Some(entry) = self.log.tell_next(seq) {
+        self.log.allow(seq);
+        self.deliver();
+    }
+
+    /// Delivers what may be heard of.
+    fn deliver(&mut self) {
+        while let Some(entry) = self.log.tell_next() {
             let mut told = 0;
             for subscriber in self.subscribers.iter().filter(|subscriber| subscriber.wants(&entry)) {
                 if let Some(frame) = subscriber.frame(&entry, 0) {

@@ -18,6 +18,11 @@ fn channel() -> Channel {
 
 /// Attaches a new subscriber, and returns its outbox and the position that it got.
 fn attach(channel: &Channel, serial: Option<&str>) -> (Arc<Outbox>, String) {
+    attach_with(channel, serial, Vec::new())
+}
+
+/// With stored messages for a rewind.
+fn attach_with(channel: &Channel, serial: Option<&str>, stored: Vec<Arc<Entry>>) -> (Arc<Outbox>, String) {
     let outbox = Arc::new(Outbox::new(Format::Json, 1 << 20, Budget::new(1 << 20)));
     let subscriber = Subscriber {
         connection_id: "subscriber".into(),
@@ -31,7 +36,7 @@ fn attach(channel: &Channel, serial: Option<&str>) -> (Arc<Outbox>, String) {
         missed: Vec::new(),
         resumes: false,
         rewind: serial.is_none().then_some(Rewind::Messages(10)),
-        stored: Vec::new(),
+        stored,
         params: &[],
         refusal: None,
     };
@@ -74,14 +79,35 @@ fn messages_are_heard_when_they_are_stored_and_in_their_order() {
     assert_eq!(head, start, "a position that a client gets is one of stored entries");
     assert_eq!(channel.recent().len(), 0, "nor in the history");
     channel.tell(second.seq);
-    assert_eq!(
-        (heard(&outbox), heard(&later)),
-        (vec!["first".into(), "second".into()], vec!["first".into(), "second".into()])
-    );
+    assert_eq!(heard(&outbox), [""; 0], "the first is not stored yet");
+    channel.tell(first.seq);
+    for outbox in [&outbox, &later] {
+        assert_eq!(heard(outbox), ["first", "second"]);
+    }
     channel.tell(first.seq);
     assert_eq!(heard(&outbox), [""; 0], "nothing comes twice");
     let (back, _) = attach(&channel, Some(&first.serial));
     assert_eq!(heard(&back), ["second"]);
+}
+
+#[test]
+fn a_message_that_is_stored_during_an_attach_is_heard_once() {
+    let channel = channel();
+    let entry = publish(&channel, "message", Delivery::WhenStored);
+    let (outbox, _) = attach_with(&channel, None, vec![entry.clone()]);
+    assert_eq!(heard(&outbox), [""; 0]);
+    channel.tell(entry.seq);
+    assert_eq!(heard(&outbox), ["message"]);
+}
+
+#[test]
+fn those_after_a_message_that_could_not_be_stored_are_heard() {
+    let channel = channel();
+    let (outbox, _) = attach(&channel, None);
+    let [refused, stored] = ["refused", "stored"].map(|name| publish(&channel, name, Delivery::WhenStored));
+    channel.tell(stored.seq);
+    channel.withdraw(&refused);
+    assert_eq!(heard(&outbox), ["stored"]);
 }
 
 #[test]

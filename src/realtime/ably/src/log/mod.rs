@@ -24,11 +24,18 @@ pub struct Log {
     /// The numbers have no gaps. The last entry is the head.
     entries: VecDeque<Arc<Entry>>,
     /// Entries that come after the head, and that nobody hears of until they are stored.
-    pending: VecDeque<Arc<Entry>>,
+    pending: VecDeque<Pending>,
     limits: LogLimits,
     /// Bytes of memory that the entries take.
     bytes: usize,
     ids: Ids,
+}
+
+#[derive(Debug)]
+struct Pending {
+    entry: Arc<Entry>,
+    /// It is stored, but an earlier one is not.
+    may_be_told: bool,
 }
 
 /// The limits of a log in memory.
@@ -85,17 +92,24 @@ impl Log {
 
     /// Appends an entry that is not to be heard of until [`Self::tell_next`].
     pub fn append(&mut self, channel: &Arc<str>, new_entry: NewEntry, now: Timestamp) -> Arc<Entry> {
-        let (seq, at) = self.pending.back().map_or((self.seq, self.last_at), |last| (last.seq, last.at));
+        let (seq, at) = self.pending.back().map_or(self.position(), |last| (last.entry.seq, last.entry.at));
         let entry = Entry::new(channel, self.id.clone(), seq + 1, at.max(now.as_millis()), new_entry);
         self.count(&entry);
-        self.pending.push_back(entry.clone());
+        self.pending.push_back(Pending { entry: entry.clone(), may_be_told: false });
         entry
     }
 
-    /// The next pending entry up to this number, which is the head now.
-    pub fn tell_next(&mut self, seq: u64) -> Option<Arc<Entry>> {
-        self.pending.front().filter(|next| next.seq <= seq)?;
-        let entry = self.pending.pop_front()?;
+    /// Lets a pending entry be heard of, after all that come before it.
+    pub fn allow(&mut self, seq: u64) {
+        if let Some(pending) = self.pending.iter_mut().find(|pending| pending.entry.seq == seq) {
+            pending.may_be_told = true;
+        }
+    }
+
+    /// The next entry to be heard of, which is the head now.
+    pub fn tell_next(&mut self) -> Option<Arc<Entry>> {
+        self.pending.front().filter(|next| next.may_be_told)?;
+        let entry = self.pending.pop_front()?.entry;
         if entry.seq != self.seq + 1 {
             // A withdrawn entry is not in the store either: after a restart the log begins behind it, too.
             self.forget_all();
@@ -107,8 +121,8 @@ impl Log {
 
     /// Forgets a pending entry, and that its id was published.
     pub fn withdraw(&mut self, seq: u64) {
-        if let Some(index) = self.pending.iter().position(|entry| entry.seq == seq)
-            && let Some(entry) = self.pending.remove(index)
+        if let Some(index) = self.pending.iter().position(|pending| pending.entry.seq == seq)
+            && let Some(Pending { entry, .. }) = self.pending.remove(index)
         {
             let before = self.ids.bytes();
             self.ids.forget(&entry);
@@ -181,11 +195,12 @@ impl Log {
 
     /// The newest entry of this kind, also among those that are pending.
     pub fn newest(&self, is_wanted: impl Fn(&Entry) -> bool) -> Option<&Arc<Entry>> {
-        self.pending.iter().rev().chain(self.entries.iter().rev()).find(|entry| is_wanted(entry))
+        let pending = self.pending.iter().rev().map(|pending| &pending.entry);
+        pending.chain(self.entries.iter().rev()).find(|entry| is_wanted(entry))
     }
 
     /// The number of the oldest kept entry, or of the next entry if there is none.
-    fn oldest(&self) -> u64 {
+    pub fn oldest(&self) -> u64 {
         self.entries.front().map_or(self.seq + 1, |entry| entry.seq)
     }
 
