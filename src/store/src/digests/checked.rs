@@ -49,8 +49,9 @@ impl CheckedRows {
         self.digests.finish(generation, &self.engine, take_break)
     }
 
-    pub fn begin(&self, generation: &Arc<Generation>) {
-        self.digests.begin(generation);
+    /// Prepares the digests for this generation, before its rows are written. `take_break` as for `finish`.
+    pub fn begin(&self, generation: &Arc<Generation>, take_break: &dyn Fn(Duration)) -> Result<(), StoreError> {
+        self.digests.begin(generation, &self.engine, take_break)
     }
 
     /// Reads some ranges: their digests, their rows, and the differences between them.

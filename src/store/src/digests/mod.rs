@@ -6,18 +6,20 @@
 //! missing rows and reappeared deleted rows are found and named.
 //!
 //! Digests are kept in ranges of some dozens of neighbouring rows. A single row is compared by itself. A scan reads
-//! whole ranges, so that it notices missing rows.
+//! whole ranges, so that it notices missing rows. Ranges that would become long are divided before their new rows are
+//! written: otherwise each scan in a new store would read most of it.
 //!
 //! Digests change after the engine's rows and before the recent rows are forgotten. Rows that are being written are
 //! not compared, because readers get the recent rows.
 
 mod blocks;
 mod checked;
+mod division;
 mod file;
 mod ranges;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     convert::identity,
     io,
     path::Path,
@@ -26,10 +28,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use tandem_actors::{
-    keys::Key,
-    ports::{Direction, StoreError},
-};
+use tandem_actors::{keys::Key, ports::StoreError};
 
 pub(super) use self::ranges::{Digest, has_no_digest};
 pub(super) use self::{
@@ -38,7 +37,7 @@ pub(super) use self::{
 };
 use self::{
     file::DigestFile,
-    ranges::{DividedRange, FULL, Flaws, Part, Ranges, compare, in_ranges},
+    ranges::{Flaws, Part, Ranges, compare, in_ranges},
 };
 use crate::{
     disk::Disk,
@@ -61,6 +60,9 @@ struct DigestState {
     moment: u64,
     /// The engine may have rows without a digest, from before a start or a failure.
     is_behind: bool,
+    /// Ranges that were divided because of what is being written, as they were: from where to where. The file does not
+    /// have their parts yet.
+    predivided: Vec<(Key, Option<Key>)>,
 }
 
 /// The hashes of the keys that a checkpoint is writing to the engine.
@@ -124,16 +126,28 @@ impl Digests {
         let LoadedDigests { ranges, file, .. } = loaded;
         let is_behind = writing.is_some();
         let writing = writing.map(|generation| WrittenKeys::of(&generation));
-        let state = RwLock::new(DigestState { ranges, writing, moment: 0, is_behind });
+        let state = RwLock::new(DigestState { ranges, writing, moment: 0, is_behind, predivided: Vec::new() });
         Self { state, file: file.map(Mutex::new), disk, coding }
     }
 
-    /// Called before the rows of a generation are written to the engine.
-    pub fn begin(&self, generation: &Arc<Generation>) {
+    /// Called before the rows of a generation are written to the engine. `take_break` gets the time of the work since
+    /// its last call.
+    ///
+    /// # Errors
+    /// If the engine cannot be read. It can be called again.
+    pub fn begin(
+        &self,
+        generation: &Arc<Generation>,
+        engine: &dyn Rows,
+        take_break: &dyn Fn(Duration),
+    ) -> Result<(), StoreError> {
         let writing = WrittenKeys::of(generation);
-        let mut state = self.state.write();
-        state.writing = Some(writing);
-        state.moment += 1;
+        {
+            let mut state = self.state.write();
+            state.writing = Some(writing);
+            state.moment += 1;
+        }
+        self.predivide(generation, engine, take_break)
     }
 
     /// Called when the rows of the generation are in the engine. `take_break` gets the time of the work since its last
@@ -169,17 +183,20 @@ impl Digests {
         }
         full.dedup();
         let divided = self.divide(full, engine)?;
+        let mut in_file = self.predivided();
+        in_file.extend_from_slice(&divided);
         let mut file = self.file.as_ref().map(Mutex::lock);
         // The file is written before the ranges in memory change. If that fails, the next attempt divides the same
         // ranges.
         if let Some(file) = &mut file {
-            file.add(&*self.disk, generation.group, &changes, &divided).map_err(StoreError::caused_by)?;
+            file.add(&*self.disk, generation.group, &changes, &in_file).map_err(StoreError::caused_by)?;
         }
         {
             let mut state = self.state.write();
             divided.iter().for_each(|divided| state.ranges.divide(divided));
             state.writing = None;
             state.is_behind = false;
+            state.predivided.clear();
             state.moment += 1;
         }
         let Some(mut file) = file else { return Ok(()) };
@@ -197,24 +214,6 @@ impl Digests {
             }
         }
         Ok(())
-    }
-
-    /// Divides ranges with many rows, and merges empty ranges into the one before.
-    fn divide(&self, starts: Vec<Key>, engine: &dyn Rows) -> Result<Vec<DividedRange>, StoreError> {
-        let mut divided = Vec::new();
-        for start in starts {
-            let part = self.state.read().ranges.first(&Bounds::between(&start, None), 1);
-            let [(_, digests)] = &part.ranges[..] else { continue };
-            if digests.len() > FULL {
-                let rows = engine.range(&Bounds::between(&start, part.to.as_ref()), Direction::Forward, usize::MAX)?;
-                engine.settle()?;
-                let keys: Vec<Key> = rows.into_iter().map(|(key, _)| key).filter(|key| !has_no_digest(key)).collect();
-                divided.extend(divide_range(start, digests, &keys));
-            } else if digests.is_empty() && !start.as_bytes().is_empty() {
-                divided.push(DividedRange { start, into: Vec::new() });
-            }
-        }
-        Ok(divided)
     }
 
     /// Whether the engine certainly does not have the row. Then the row need not be deleted.
@@ -265,19 +264,6 @@ impl Digests {
     }
 }
 
-/// Divides the digests of a range by the keys of its rows. A digest without a row belongs to a missing row, whose key
-/// is unknown. Each new range gets that digest, so that the row counts as missing in all of them.
-fn divide_range(start: Key, digests: &[Digest], keys: &[Key]) -> Option<DividedRange> {
-    let mut left: HashMap<u64, Digest> = digests.iter().map(|digest| (digest.hash(), *digest)).collect();
-    let rows: Vec<_> = keys.iter().filter_map(|key| Some((key.clone(), left.remove(&ranges::hash(key))?))).collect();
-    if rows.len() <= FULL {
-        return None;
-    }
-    let mut into = in_ranges(&start, &rows);
-    into.iter_mut().for_each(|(_, digests)| digests.extend(left.values()));
-    Some(DividedRange { start, into })
-}
-
 fn digests_of<'a>(coding: &RowCoding, rows: impl IntoIterator<Item = &'a StoredRow>) -> Vec<(Key, Digest)> {
     let rows = rows.into_iter().filter(|(key, _)| !has_no_digest(key));
     rows.map(|(key, stored)| (key.clone(), Digest::of_stored(coding, key, stored))).collect()
@@ -318,29 +304,4 @@ pub(super) fn survey(rows: &dyn Rows, log: u64, group: u64) -> Result<LoadedDige
 /// Writes digests into a store's directory.
 pub(super) fn write(loaded: &LoadedDigests, directory: &Path, disk: &dyn Disk) -> io::Result<()> {
     DigestFile::write(directory, disk, loaded.log, loaded.group, &loaded.ranges, loaded.keyed).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(number: usize) -> Key {
-        Key::from_bytes(format!("x{number:04}").into_bytes())
-    }
-
-    #[test]
-    fn a_range_with_a_missing_row_is_divided_and_the_row_is_missing_in_each_part() {
-        let digests: Vec<_> =
-            (0..FULL + 40).map(|number| Digest::of_value(&RowCoding::default(), &key(number), b"row")).collect();
-        let there: Vec<_> = (0..FULL + 40).filter(|number| *number != 50).map(key).collect();
-        let DividedRange { into, .. } = divide_range(key(0), &digests, &there).expect("it is long");
-        assert!(into.len() > 2);
-        for (_, digests) in &into {
-            assert!(digests.iter().any(|digest| digest.is_of(&key(50))) && digests.len() <= ranges::FILL + 1);
-        }
-        let all: usize = into.iter().map(|(_, digests)| digests.len() - 1).sum();
-        assert_eq!(all, there.len(), "each row is in one part");
-        let missing_many: Vec<_> = there[..FULL].to_vec();
-        assert_eq!(divide_range(key(0), &digests, &missing_many), None, "what is there is short");
-    }
 }

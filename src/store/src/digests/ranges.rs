@@ -91,7 +91,7 @@ pub(crate) struct Part {
 }
 
 /// A range, and the ranges that replace it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DividedRange {
     pub start: Key,
     pub into: Vec<(Key, Vec<Digest>)>,

@@ -108,8 +108,12 @@ pub(crate) fn open_journal(
     }
     // The engine may have some of these rows.
     let has_right_sums = loaded.keyed == coding.cipher().is_some();
-    let digests = Digests::new(loaded, recent.freeze(), options.disk.clone(), coding);
+    let read = recent.freeze();
+    let digests = Digests::new(loaded, read.clone(), options.disk.clone(), coding);
     let rows = CheckedRows { engine, digests, check, strictness: Strictness::Lenient };
+    if let Some(Err(error)) = read.map(|generation| rows.begin(&generation, &|_| ())) {
+        tracing::warn!(%error, "ranges of rows were not divided; scans take longer until the engine has all rows");
+    }
     if !has_right_sums {
         rows.key_digests(&location.path).map_err(unusable)?;
     }

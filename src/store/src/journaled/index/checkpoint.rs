@@ -118,8 +118,8 @@ impl Indexer {
     }
 
     fn write(&self, generation: &Arc<Generation>) -> Result<Outcome, StoreError> {
-        self.rows.begin(generation);
         self.pace.begin();
+        self.rows.begin(generation, &|worked| self.take_break(worked))?;
         let checkpoint = seal(&Change::Put(checkpoint_key(), records::encode(&generation.group)));
         if self.options.checkpoint_before_rows {
             self.write_batch(std::slice::from_ref(&checkpoint))?;
