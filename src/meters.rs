@@ -48,6 +48,7 @@ const METERS: &[(&str, MetricKind, &str)] = &[
     ("tandem_http_requests_shed_total", Labelled, "Requests refused because the node, or their user, has too many"),
     ("tandem_http_requests_total", Labelled, "Requests answered, by route, method and status"),
     ("tandem_http_request_seconds", Histogram, "Time from the head of a request to its answer, by route and method"),
+    ("tandem_http_unread_bytes", Gauge, "Bytes that wait for clients that do not read their answers"),
     ("tandem_journal_checkpoint_age_seconds", Gauge, "Age of the oldest commit that the engine does not have yet"),
     ("tandem_journal_commits_total", Counter, "Commits made durable"),
     ("tandem_journal_flushes_total", Counter, "Flushes to the disk; each makes a group of commits durable"),

@@ -124,6 +124,7 @@ pub(super) const RANGES: &[(&str, Range)] = &[
     ("limits.least_rate", Number(1, 1_000_000)),
     ("limits.body_bytes", Number(1_048_576, 68_719_476_736)),
     ("limits.answer_bytes", Number(1_048_576, 68_719_476_736)),
+    ("limits.unread_bytes", Number(1_048_576, 68_719_476_736)),
     ("telemetry.otlp_one_in", Number(1, 1_000_000)),
 ];
 

@@ -15,6 +15,6 @@ mod sweep;
 pub use self::{
     passed::{PassedConnections, pass_to},
     refusal::failure,
-    registry::{ConnectionLimits, ForwardedRequest, Registry},
+    registry::{ConnectionLimits, ForwardedRequest, Registry, SocketPlace},
     stream::GuardedSocket,
 };

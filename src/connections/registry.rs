@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,7 +33,14 @@ pub struct ConnectionLimits {
     pub least_rate: u64,
     /// Bytes that all request heads together may take.
     pub heads: usize,
+    /// Bytes that may wait for clients that do not read.
+    pub unread: usize,
 }
+
+/// One in so many connections is kept for requests: WebSockets do not take it.
+const KEPT_FOR_REQUESTS: usize = 16;
+/// If too much waits for clients that do not read, room is made for this part of the limit.
+const ROOM: usize = 8;
 
 #[derive(Default)]
 pub(super) struct Open {
@@ -51,13 +61,15 @@ pub(super) struct Known {
 pub struct Registry {
     pub(super) limits: ConnectionLimits,
     pub(super) heads: Arc<Budget>,
+    unread: Arc<Budget>,
+    sockets: AtomicUsize,
     pub(super) open: Mutex<Open>,
 }
 
 impl Registry {
     pub fn new(limits: ConnectionLimits) -> Arc<Self> {
-        let heads = Budget::new(limits.heads);
-        Arc::new(Self { limits, heads, open: Mutex::default() })
+        let (heads, unread) = (Budget::new(limits.heads), Budget::new(limits.unread));
+        Arc::new(Self { limits, heads, unread, sockets: AtomicUsize::new(0), open: Mutex::default() })
     }
 
     /// Admits a connection. A full node closes those that have kept it waiting the longest.
@@ -90,6 +102,40 @@ impl Registry {
         }
         *from_there += 1;
         Ok(ForwardedRequest { address: Some(address), registry: self.clone() })
+    }
+
+    /// Counts a WebSocket, until the returned guard is dropped. `None` if there are too many: sockets stay for long, and
+    /// would leave no connection for requests.
+    pub fn admit_socket(self: &Arc<Self>) -> Option<SocketPlace> {
+        let most = self.limits.most - self.limits.most / KEPT_FOR_REQUESTS;
+        if self.sockets.fetch_add(1, Ordering::Relaxed) < most {
+            return Some(SocketPlace(self.clone()));
+        }
+        self.sockets.fetch_sub(1, Ordering::Relaxed);
+        metrics::counter!("tandem_connections_refused_total", "reason" => "sockets").increment(1);
+        None
+    }
+
+    /// Bytes that wait for clients that do not read.
+    pub fn unread(&self) -> usize {
+        self.unread.taken()
+    }
+
+    /// Ends connections whose clients do not read, those first that have not read for longest, until there is room.
+    fn make_room_for_unread(&self) {
+        let open = self.open.lock();
+        let known = open.connections.values().map(|known| &known.handle);
+        let mut blocked: Vec<_> = known.filter(|handle| handle.is_blocked() && !handle.is_ended()).collect();
+        blocked.sort_unstable_by_key(|handle| handle.blocked_since());
+        let most = self.limits.unread - self.limits.unread / ROOM;
+        for handle in blocked {
+            if self.unread.taken() <= most {
+                break;
+            }
+            handle.end();
+            self.unread.give(handle.take_unread());
+            metrics::counter!("tandem_connections_ended_total", "reason" => "unread").increment(1);
+        }
     }
 
     fn enter(&self, address: IpAddr) -> Result<(u64, Handle), ConnectionRefusal> {
@@ -131,12 +177,20 @@ impl Registry {
     pub fn stop(&self) {
         let mut open = self.open.lock();
         open.stopping = true;
-        open.end(|phase| matches!(phase, Phase::Head | Phase::Idle));
+        open.end(|handle| matches!(handle.phase(), Phase::Head | Phase::Idle));
     }
 
-    /// Ends the connections that still wait for a body.
+    /// Ends the connections that still wait for a body, or for a client that does not read.
     pub fn end_bodies(&self) {
-        self.open.lock().end(|phase| phase == Phase::Body);
+        self.open.lock().end(|handle| handle.phase() == Phase::Body || handle.is_blocked());
+    }
+
+    /// Ends the connections that wait for their clients, and WebSockets. Returns how many requests are under way.
+    pub fn end_all_but_busy(&self) -> usize {
+        let open = self.open.lock();
+        let is_busy = |handle: &Handle| handle.phase() == Phase::Busy && !handle.is_blocked();
+        open.end(|handle| !is_busy(handle));
+        open.connections.values().filter(|known| is_busy(&known.handle)).count()
     }
 
     /// Ends all connections. Requests under way are still answered.
@@ -150,17 +204,18 @@ impl Registry {
 
     fn leave(&self, id: u64) {
         let open = &mut *self.open.lock();
-        if let Some(Known { counted_as: Some(address), .. }) = open.connections.remove(&id) {
+        let Some(Known { handle, counted_as, .. }) = open.connections.remove(&id) else { return };
+        self.unread.give(handle.take_unread());
+        if let Some(address) = counted_as {
             open.discount(address);
         }
     }
 }
 
 impl Open {
-    fn end(&self, which: impl Fn(Phase) -> bool) {
-        self.connections.values().filter(|known| which(known.handle.phase())).for_each(|known| {
-            known.handle.end();
-        });
+    fn end(&self, which: impl Fn(&Handle) -> bool) {
+        let handles = self.connections.values().map(|known| &known.handle);
+        handles.filter(|handle| !handle.is_ended() && which(handle)).for_each(Handle::end);
     }
 
     fn discount(&mut self, address: IpAddr) {
@@ -194,6 +249,15 @@ impl Drop for ForwardedRequest {
     }
 }
 
+/// A WebSocket that is counted.
+pub struct SocketPlace(Arc<Registry>);
+
+impl Drop for SocketPlace {
+    fn drop(&mut self) {
+        self.0.sockets.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A connection's entry in the registry, removed when this is dropped.
 pub(super) struct RegistryEntry {
     id: u64,
@@ -203,6 +267,21 @@ pub(super) struct RegistryEntry {
 impl RegistryEntry {
     pub(super) fn heads(&self) -> &Arc<Budget> {
         &self.registry.heads
+    }
+
+    /// So many bytes wait for the client, which does not read.
+    pub(super) fn unread(&self, bytes: usize) {
+        self.registry.unread.take(bytes);
+        if self.registry.unread.is_exhausted() {
+            self.registry.make_room_for_unread();
+        }
+    }
+
+    /// So many bytes wait no more.
+    pub(super) fn read(&self, bytes: usize) {
+        if bytes > 0 {
+            self.registry.unread.give(bytes);
+        }
     }
 }
 
@@ -219,7 +298,7 @@ fn make_room(open: &mut Open, most: usize) -> usize {
     let mut waiting: Vec<(bool, u64, u64)> = open
         .connections
         .iter()
-        .filter(|(_, known)| known.handle.phase() != Phase::Busy && !known.handle.is_ended())
+        .filter(|(_, known)| !matches!(known.handle.phase(), Phase::Busy | Phase::Socket) && !known.handle.is_ended())
         .map(|(id, known)| (known.handle.was_served(), known.handle.since(), *id))
         .collect();
     let wanted = waiting.len().min((most / 32).max(1));

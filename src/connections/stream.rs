@@ -22,12 +22,12 @@ pub struct GuardedSocket<S> {
     /// Bytes of the head that is being read.
     head: usize,
     heads: Share,
-    _place: RegistryEntry,
+    place: RegistryEntry,
 }
 
 impl<S> GuardedSocket<S> {
     pub(super) fn new(stream: S, handle: Handle, place: RegistryEntry, heads: Share) -> Self {
-        Self { stream, handle, head: 0, heads, _place: place }
+        Self { stream, handle, head: 0, heads, place }
     }
 
     pub fn handle(&self) -> &Handle {
@@ -37,7 +37,7 @@ impl<S> GuardedSocket<S> {
     /// Counts what was read. Returns false if the head is too large.
     fn note_read(&mut self, bytes: usize) -> bool {
         match self.handle.phase() {
-            Phase::Body | Phase::Busy => {
+            Phase::Body | Phase::Busy | Phase::Socket => {
                 if self.head > SMALL_HEAD {
                     self.heads.clear();
                 }
@@ -90,16 +90,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedSocket<S> {
 }
 
 impl<S: AsyncWrite + Unpin> GuardedSocket<S> {
-    fn watch_write<T>(
-        &self,
-        outcome: Poll<io::Result<T>>,
-        bytes: impl Fn(&T) -> usize,
-        cx: &Context<'_>,
-    ) -> Poll<io::Result<T>> {
+    /// Counts what was written, or that `bytes` bytes wait for the client.
+    fn watch_write(&self, outcome: Poll<io::Result<usize>>, bytes: usize, cx: &Context<'_>) -> Poll<io::Result<usize>> {
         match &outcome {
-            Poll::Ready(Ok(written)) => self.handle.note_written(bytes(written)),
+            Poll::Ready(Ok(written)) => {
+                self.handle.note_written(*written);
+                self.place.read(self.handle.take_unread());
+            }
             Poll::Pending => {
-                self.handle.note_blocked(cx.waker());
+                // What waits for an ended connection is not counted any more.
+                if !self.handle.is_ended() {
+                    self.place.read(self.handle.note_blocked(cx.waker(), bytes));
+                    self.place.unread(bytes);
+                }
+                // It may have ended before the waker was registered.
                 if self.handle.is_ended() {
                     return Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)));
                 }
@@ -114,7 +118,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedSocket<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.watch_write(outcome, |written| *written, cx)
+        this.watch_write(outcome, bytes.len(), cx)
     }
 
     fn poll_write_vectored(
@@ -124,7 +128,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedSocket<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write_vectored(cx, bytes);
-        this.watch_write(outcome, |written| *written, cx)
+        this.watch_write(outcome, bytes.iter().map(|part| part.len()).sum(), cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -154,7 +158,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::{super::registry::tests::limits, *};
-    use crate::connections::Registry;
+    use crate::connections::{ConnectionLimits, Registry};
 
     fn peer() -> SocketAddr {
         SocketAddr::from(([192, 0, 2, 1], 1_234))
@@ -193,6 +197,32 @@ mod tests {
         assert!(handle.is_blocked());
         handle.end();
         assert_eq!(writing.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[actix_web::test]
+    async fn clients_that_do_not_read_are_ended_when_too_much_waits_the_longest_waiting_first() {
+        let registry = Registry::new(ConnectionLimits { unread: 1_000, ..limits(10, 10) });
+        let block = async |bytes: usize| {
+            let (client, server) = duplex(10);
+            let mut server = registry.admit(peer()).unwrap().guard(server);
+            let handle = server.handle().clone();
+            let writing = actix_web::rt::spawn(async move { server.write_all(&vec![0; 10 + bytes]).await });
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            assert!(handle.is_blocked());
+            (client, handle, writing)
+        };
+        let (_first, first, writing) = block(600).await;
+        let (mut second_client, second, second_writing) = block(300).await;
+        assert_eq!((registry.unread(), first.is_ended()), (900, false));
+        let (third_client, third, _) = block(150).await;
+        assert_eq!((first.is_ended(), second.is_ended(), third.is_ended()), (true, false, false));
+        assert_eq!((writing.await.unwrap().unwrap_err().kind(), registry.unread()), (io::ErrorKind::TimedOut, 450));
+        second_client.read_exact(&mut vec![0; 310]).await.unwrap();
+        second_writing.await.unwrap().unwrap();
+        assert_eq!(registry.unread(), 150, "what was read waits no more");
+        drop(third_client);
+        tokio::task::yield_now().await;
+        assert_eq!(registry.unread(), 0, "nor what nobody will read");
     }
 
     #[actix_web::test]

@@ -15,10 +15,15 @@ use actix_web::{
     http::{StatusCode, header},
 };
 use bytes::Bytes;
-use tandem_intake::{Budget, Handle, Share, UnderWay};
+use tandem_intake::{Budget, Handle, Phase, Share, UnderWay};
 
 use super::{error::ApiError, rate_limits::from_proxies};
-use crate::{connections::ForwardedRequest, limits::NodeLimits, network::Network, store::Member};
+use crate::{
+    connections::{ForwardedRequest, SocketPlace},
+    limits::NodeLimits,
+    network::Network,
+    store::Member,
+};
 
 /// Smaller answers are written at once.
 const LARGE: u64 = 32 * 1024;
@@ -46,15 +51,15 @@ impl Front {
         S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
     {
         let under_way = request.conn_data::<Handle>().map(Handle::begin);
-        let outcome = match self.refused(&request) {
-            Ok(forwarded) => Ok((service.call(request), forwarded)),
+        let outcome = match self.admit(&request) {
+            Ok(counted) => Ok((service.call(request), counted)),
             Err(refusal) => Err(request.into_response(refusal.error_response())),
         };
         let answers = self.limits.answers.clone();
         let member = self.member.clone();
         async move {
             match outcome {
-                Ok((answering, forwarded)) => {
+                Ok((answering, counted)) => {
                     // A client that pipelines requests must not keep the worker from other clients.
                     tokio::task::coop::consume_budget().await;
                     let response = answering.await?;
@@ -65,7 +70,12 @@ impl Front {
                     {
                         return Ok(ServiceResponse::new(response.into_parts().0, no_lease().error_response()));
                     }
-                    let watch = Watch { _under_way: under_way, _forwarded: forwarded, member };
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+                        && let Some(connection) = response.request().conn_data::<Handle>()
+                    {
+                        connection.enter(Phase::Socket);
+                    }
+                    let watch = Watch { _under_way: under_way, _counted: counted, member };
                     Ok(watched(response, watch, &answers))
                 }
                 Err(refused) => Ok(refused),
@@ -73,13 +83,22 @@ impl Front {
         }
     }
 
-    fn refused(&self, request: &ServiceRequest) -> Result<Option<ForwardedRequest>, ApiError> {
+    fn admit(&self, request: &ServiceRequest) -> Result<Counted, ApiError> {
         if request.path().len() > LONGEST_PATH {
             return Err(ApiError::path_too_long(LONGEST_PATH));
         }
         if self.member.as_ref().is_some_and(|member| !holds(member)) && !is_about_the_node(request.path()) {
             return Err(no_lease());
         }
+        let socket = match request.headers().get(header::UPGRADE) {
+            Some(_) => Some(self.limits.connections.admit_socket().ok_or_else(too_many_sockets)?),
+            None => None,
+        };
+        Ok(Counted { _forwarded: self.forwarded(request)?, _socket: socket })
+    }
+
+    /// Counts the request by its client's address, if it comes through a proxy.
+    fn forwarded(&self, request: &ServiceRequest) -> Result<Option<ForwardedRequest>, ApiError> {
         let Some(peer) = request.conn_data::<Handle>().map(Handle::address) else { return Ok(None) };
         if !self.trusted_proxies.iter().any(|network| network.contains(peer)) {
             return Ok(None);
@@ -108,10 +127,20 @@ fn no_lease() -> ApiError {
     ApiError::unavailable(problem, std::time::Duration::from_secs(1))
 }
 
+fn too_many_sockets() -> ApiError {
+    ApiError::unavailable("the node serves as many WebSockets as it can", std::time::Duration::from_secs(1))
+}
+
+/// What a request is counted as.
+struct Counted {
+    _forwarded: Option<ForwardedRequest>,
+    _socket: Option<SocketPlace>,
+}
+
 /// Guards that live as long as the answer.
 struct Watch {
     _under_way: Option<UnderWay>,
-    _forwarded: Option<ForwardedRequest>,
+    _counted: Counted,
     member: Option<Arc<Member>>,
 }
 

@@ -43,6 +43,8 @@ pub struct LimitSettings {
     pub body_bytes: usize,
     /// Bytes of large answers that may be under way.
     pub answer_bytes: usize,
+    /// Bytes that may wait for clients that do not read their answers.
+    pub unread_bytes: usize,
 }
 
 impl Default for LimitSettings {
@@ -62,6 +64,7 @@ impl Default for LimitSettings {
             least_rate: DEFAULT_LEAST_RATE,
             body_bytes: DEFAULT_BYTES,
             answer_bytes: 64 << 20,
+            unread_bytes: 64 << 20,
         }
     }
 }
@@ -82,6 +85,7 @@ impl LimitSettings {
             idle,
             least_rate: self.least_rate,
             heads: HEADS,
+            unread: self.unread_bytes,
         };
         NodeLimits {
             connections: Registry::new(limits),

@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Files for the store, the log and outgoing connections.
+/// Files for the store, the log and outgoing connections, and for connections that are being accepted or closed.
 const OTHERS: u64 = 256;
 
 /// Raises the process's limit as far as the system allows. Returns how many of the `wanted` connections fit.

@@ -41,5 +41,6 @@ impl NodeLimits {
         metrics::gauge!("tandem_http_requests_limit").set(self.admission.limit() as f64);
         metrics::gauge!("tandem_http_body_bytes").set(self.intake.bytes() as f64);
         metrics::gauge!("tandem_http_answer_bytes").set(self.answers.taken() as f64);
+        metrics::gauge!("tandem_http_unread_bytes").set(self.connections.unread() as f64);
     }
 }

@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::{HttpRequest, dev::Server, web::Data};
@@ -34,6 +34,7 @@ use crate::{
     acme::Acme,
     backups::{BackupService, Destination},
     config::{self, EffectiveSetting, Settings},
+    connections::Registry,
     console::{Console, ListFleet},
     http::{self, AppState, DemoPlaces, StartPage, start_page},
     limits::NodeLimits,
@@ -44,8 +45,12 @@ use crate::{
     version::VERSION,
 };
 
-/// A stopping node waits this long for request bodies that are on their way.
-const BODIES_MAY_TAKE: Duration = Duration::from_secs(1);
+/// A stopping node waits this long for request bodies that are on their way, and for clients that read slowly.
+const BODIES_MAY_TAKE: Duration = Duration::from_millis(500);
+/// How long it takes at most to say goodbye to all WebSockets.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(1);
+/// How long connections may take to close.
+const CLOSING_MAY_TAKE: Duration = Duration::from_millis(200);
 /// The pause between two attempts to erase the accounts that a restore has brought back.
 const ERASE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
@@ -156,13 +161,30 @@ impl Application {
             tokio::time::sleep(BODIES_MAY_TAKE.min(timeout / 2)).await;
             connections.end_bodies();
         });
-        let provider = node.coordination.provider.clone();
-        let goodbye = timeout.mul_f64(0.3).min(Duration::from_secs(5));
+        let (provider, connections) = (node.coordination.provider.clone(), node.limits.connections.clone());
+        let goodbye = timeout.mul_f64(0.3).min(LONGEST_GOODBYE);
         let no_more_calls = async move {
-            tokio::join!(handle.stop(true), provider.stop(goodbye), async { drop(serving.await) });
+            // The server looks once a second whether its connections are closed.
+            let server = async {
+                tokio::join!(handle.stop(true), async { drop(serving.await) });
+                std::future::pending::<()>().await;
+            };
+            let calls = async {
+                provider.stop(goodbye).await;
+                closed(&connections).await;
+            };
+            tokio::select! { () = server => {} () = calls => {} }
         };
         node.stop_after(no_more_calls, timeout).await;
         Ok(())
+    }
+}
+
+/// Waits until all connections are closed, or only wait for their clients.
+async fn closed(connections: &Registry) {
+    let until = Instant::now() + CLOSING_MAY_TAKE;
+    while !connections.is_empty() && (Instant::now() < until || connections.end_all_but_busy() > 0) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

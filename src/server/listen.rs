@@ -12,6 +12,9 @@ use super::StartError;
 
 /// How long a peer may be silent before its connection counts as dead.
 const PEER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes that the kernel keeps for a client beside those that are on their way to it.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 << 10;
 
 /// The socket that the service manager opened for this process (socket activation), else one of its own.
 pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -50,6 +53,7 @@ fn prepared(passed: Option<TcpListener>, address: SocketAddr) -> io::Result<TcpL
     let listener = passed.map_or_else(|| TcpListener::bind(address), Ok)?;
     listener.set_nonblocking(true)?;
     detect_dead_peers(&listener)?;
+    hold_little(&listener)?;
     Ok(listener)
 }
 
@@ -65,11 +69,36 @@ fn detect_dead_peers(listener: &TcpListener) -> io::Result<()> {
     Ok(())
 }
 
+/// By default the kernel takes megabytes for a client that does not read. Accepted sockets inherit the option.
+#[cfg_attr(not(target_os = "linux"), expect(clippy::unnecessary_wraps, reason = "there is no such option"))]
+fn hold_little(listener: &TcpListener) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    SockRef::from(listener).set_tcp_notsent_lowat(UNSENT)?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpStream;
 
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_kernel_takes_little_for_a_client_that_does_not_read() {
+        use std::io::Write;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        hold_little(&listener).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        SockRef::from(&client).set_recv_buffer_size(4_096).unwrap();
+        let (mut accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let mut taken = 0;
+        while let Ok(written) = accepted.write(&[0; 4_096]) {
+            taken += written;
+        }
+        assert!(taken < 1 << 20, "{taken} bytes");
+    }
 
     #[test]
     fn a_peer_that_acknowledges_nothing_for_half_a_minute_is_dead() {

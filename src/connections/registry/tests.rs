@@ -9,6 +9,7 @@ pub fn limits(most: usize, most_from_one: usize) -> ConnectionLimits {
         idle: Duration::from_secs(60),
         least_rate: 1_000,
         heads: 1 << 20,
+        unread: 1 << 20,
     }
 }
 
@@ -72,4 +73,28 @@ fn a_stopping_node_waits_only_for_requests_under_way() {
     registry.end_bodies();
     assert!(!busy.handle().is_ended() && body.handle().is_ended());
     assert_eq!(admit().err(), Some(ConnectionRefusal::Stopping));
+}
+
+#[test]
+fn websockets_leave_some_connections_for_requests() {
+    let registry = Registry::new(limits(32, 100));
+    let mut sockets: Vec<_> = std::iter::from_fn(|| registry.admit_socket()).take(99).collect();
+    assert_eq!(sockets.len(), 30);
+    sockets.pop();
+    assert!(registry.admit_socket().is_some(), "a place is free again");
+}
+
+#[test]
+fn the_last_to_be_awaited_are_requests_under_way() {
+    let registry = Registry::new(limits(10, 100));
+    let admit = || registry.admit(from("192.0.2.1")).unwrap().guard(());
+    let (busy, socket) = (admit(), admit());
+    let under_way = busy.handle().begin();
+    let _open = socket.handle().begin();
+    socket.handle().enter(Phase::Socket);
+    assert_eq!(registry.end_all_but_busy(), 1);
+    assert!(!busy.handle().is_ended() && socket.handle().is_ended());
+    drop(under_way);
+    assert_eq!(registry.end_all_but_busy(), 0);
+    assert!(busy.handle().is_ended());
 }

@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
     time::Instant,
@@ -29,8 +29,10 @@ pub enum Phase {
     Idle = 1,
     /// The body of a request.
     Body = 2,
-    /// This node: it answers a request, or the connection is a WebSocket.
+    /// This node: it answers a request.
     Busy = 3,
+    /// Nothing: it is a WebSocket.
+    Socket = 4,
 }
 
 impl Phase {
@@ -39,7 +41,8 @@ impl Phase {
             0 => Self::Head,
             1 => Self::Idle,
             2 => Self::Body,
-            _ => Self::Busy,
+            3 => Self::Busy,
+            _ => Self::Socket,
         }
     }
 }
@@ -58,6 +61,10 @@ struct Connection {
     written: AtomicU64,
     /// The client does not read its response.
     blocked: AtomicBool,
+    /// When it stopped to read.
+    blocked_since: AtomicU64,
+    /// Bytes that wait for it, as long as somebody has counted them.
+    unread: AtomicUsize,
     /// Nothing is read from it now.
     paused: AtomicBool,
     ended: AtomicBool,
@@ -80,6 +87,8 @@ impl Handle {
             served: AtomicBool::new(false),
             written: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
+            blocked_since: AtomicU64::new(0),
+            unread: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             reader: AtomicWaker::new(),
@@ -122,6 +131,16 @@ impl Handle {
         self.0.blocked.load(Ordering::Relaxed)
     }
 
+    /// Since when the client does not read its response, on the clock of [`now`], if it [is blocked](Self::is_blocked).
+    pub fn blocked_since(&self) -> u64 {
+        self.0.blocked_since.load(Ordering::Relaxed)
+    }
+
+    /// The bytes that waited for the client. The caller counts them no more.
+    pub fn take_unread(&self) -> usize {
+        self.0.unread.swap(0, Ordering::Relaxed)
+    }
+
     /// Whether [`Handle::end`] was called.
     pub fn is_ended(&self) -> bool {
         self.0.ended.load(Ordering::Acquire)
@@ -144,10 +163,14 @@ impl Handle {
         self.0.blocked.store(false, Ordering::Relaxed);
     }
 
-    /// A write waits for the client. [`Handle::end`] wakes it.
-    pub fn note_blocked(&self, waker: &Waker) {
+    /// A write of so many bytes waits for the client. [`Handle::end`] wakes it. Returns the bytes that waited before,
+    /// as [`Handle::take_unread`] does.
+    pub fn note_blocked(&self, waker: &Waker, bytes: usize) -> usize {
         self.0.writer.register(waker);
-        self.0.blocked.store(true, Ordering::Relaxed);
+        if !self.0.blocked.swap(true, Ordering::Relaxed) {
+            self.0.blocked_since.store(now(), Ordering::Relaxed);
+        }
+        self.0.unread.swap(bytes, Ordering::Relaxed)
     }
 
     /// A read waits. [`Handle::resume`] and [`Handle::end`] wake it.

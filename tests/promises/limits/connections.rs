@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::{io::AsyncReadExt, net::TcpSocket};
+use tokio::io::AsyncReadExt;
 
-use super::raw::{Raw, head};
+use super::{
+    bodies::with_key,
+    raw::{Raw, UPGRADE, head},
+};
 use crate::harness::{Server, eventually, server};
 
 /// A sample of `/metrics`.
@@ -106,13 +109,7 @@ async fn a_head_without_an_end_and_a_path_without_an_end_are_refused() {
 #[tokio::test]
 async fn unread_answers_of_shared_files_are_not_copied_for_each_client() {
     let server = server().system_limit("-v", 3 << 20).start().await;
-    let asking = (0..600).map(|_| async {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4_096).unwrap();
-        let mut raw = Raw(socket.connect(server.host().parse().unwrap()).await.unwrap());
-        raw.send("GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: x\r\n\r\n").await;
-        raw
-    });
+    let asking = (0..600).map(|_| Raw::reading_nothing(&server));
     let before = resident(&server);
     let asking = join_all(asking).await;
     server.get("/health").send().await.ok();
@@ -120,6 +117,48 @@ async fn unread_answers_of_shared_files_are_not_copied_for_each_client() {
     assert!(grown < 150 << 20, "{} MiB for {} readers", grown >> 20, asking.len());
     let whole = server.get("/docs/swagger-ui-bundle.js").send_raw().await.bytes().await.unwrap();
     assert!(whole.len() > 1_000_000);
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_share_a_budget_and_the_longest_waiting_is_disconnected_first() {
+    let server = server().set("limits.unread_bytes", 1 << 20).start().await;
+    let mut first = Raw::reading_nothing(&server).await;
+    eventually("it waits", || async { (metric(&server, "tandem_http_unread_bytes").await > 0.0).then_some(()) }).await;
+    let _others = join_all((0..100).map(|_| Raw::reading_nothing(&server))).await;
+    eventually("room is made", || async {
+        (metric(&server, "tandem_connections_ended_total{reason=\"unread\"}").await > 0.0).then_some(())
+    })
+    .await;
+    assert!(first.rest().await.len() < 1_000_000, "the first one's file is cut off");
+    assert!(metric(&server, "tandem_http_unread_bytes").await <= f64::from(1 << 20));
+    let whole = server.get("/docs/swagger-ui-bundle.js").send_raw().await.bytes().await.unwrap();
+    assert!(whole.len() > 1_000_000, "who reads gets all of it");
+}
+
+#[tokio::test]
+async fn websockets_leave_connections_for_requests() {
+    let server = with_key().set("limits.connections", 64).start().await;
+    let mut sockets = Vec::new();
+    let refused = loop {
+        let mut socket = Raw::sent(&server, UPGRADE).await;
+        let answer = socket.first_line().await;
+        if !answer.contains("101") {
+            break answer;
+        }
+        sockets.push(socket);
+        assert!(sockets.len() < 64, "sockets take all connections");
+    };
+    assert!(refused.contains("503") && sockets.len() == 60, "{refused} after {}", sockets.len());
+    for _ in 0..20 {
+        let (status, _) =
+            Raw::sent(&server, "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.status().await;
+        assert_eq!(status, 200);
+    }
+    drop(sockets);
+    eventually("the sockets' places are free again", || async {
+        Raw::sent(&server, UPGRADE).await.first_line().await.contains("101").then_some(())
+    })
+    .await;
 }
 
 /// Bytes of memory that the server holds.

@@ -4,10 +4,15 @@ use std::time::{Duration, Instant};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use crate::harness::{Server, in_time};
+
+/// A WebSocket of the embedded realtime endpoint, with the key of these tests.
+pub const UPGRADE: &str = "GET /?v=5&key=tandem.main:a%20secret%20of%20tests HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n\
+                           connection: upgrade\r\nsec-websocket-version: 13\r\n\
+                           sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 pub struct Raw(pub TcpStream);
 
@@ -21,6 +26,23 @@ impl Raw {
         let mut raw = Self::connect(server).await;
         raw.send(bytes).await;
         raw
+    }
+
+    /// Asks for a large file several times, and reads nothing of it.
+    pub async fn reading_nothing(server: &Server) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4_096).expect("a small buffer");
+        let address = server.host().parse().expect("an address");
+        let mut raw = Self(socket.connect(address).await.expect("the server accepts"));
+        raw.send("GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        raw
+    }
+
+    /// The first line of the answer. What follows it is lost.
+    pub async fn first_line(&mut self) -> String {
+        let mut bytes = vec![0; 1_024];
+        let read = in_time("the first line", self.0.read(&mut bytes)).await.unwrap_or(0);
+        String::from_utf8_lossy(&bytes[..read]).lines().next().unwrap_or_default().to_owned()
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
