@@ -76,7 +76,7 @@ async fn send_until_closed(
 }
 
 /// The token that the app gets for its realtime connection.
-fn realtime_token(address: SocketAddr, login: &str) -> String {
+pub fn realtime_token(address: SocketAddr, login: &str) -> String {
     let call = |request| load::all(address, 1, vec![request]).pop().expect("one request has one answer").json();
     let asked: Value = call(load::request("GET", "/api/v1/auth/ably-token", Some(login), None));
     let request = &asked["data"]["tokenRequest"];

@@ -9,6 +9,7 @@ pub mod compare;
 pub mod driver;
 pub mod frames;
 pub mod growth;
+pub mod hostile;
 pub mod hot;
 pub mod load;
 pub mod node;

@@ -1,6 +1,6 @@
 //! Memory and CPU time of a process, from `/proc`.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 /// Resident memory in bytes.
 pub fn resident(pid: u32) -> u64 {
@@ -22,6 +22,31 @@ pub fn pin_apart(pid: u32) -> bool {
         (0..5).any(|_| taskset.output().is_ok_and(|done| done.status.success()))
     };
     cores > 1 && pin("0", pid) && pin(&format!("1-{}", cores - 1), std::process::id())
+}
+
+/// A control group with one process, which may use so much memory and no more. It goes when the process has ended.
+pub struct MemoryLimit(PathBuf);
+
+impl MemoryLimit {
+    /// None if this process may not make a control group.
+    pub fn new(pid: u32, bytes: u64) -> Option<Self> {
+        // Version 1 has a tree for each controller, version 2 has one.
+        let trees = [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+        trees.into_iter().find_map(|(tree, limit)| {
+            let group = PathBuf::from(tree).join(format!("tandem-bench-{pid}"));
+            fs::create_dir(&group).ok()?;
+            let made = Self(group);
+            fs::write(made.0.join(limit), bytes.to_string()).ok()?;
+            fs::write(made.0.join("cgroup.procs"), pid.to_string()).ok()?;
+            Some(made)
+        })
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
 }
 
 fn memory(pid: u32, name: &str) -> u64 {
