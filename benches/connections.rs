@@ -1,8 +1,9 @@
 //! What clients that hold connections and give nothing for them cost those that behave: twenty thousand connections of
 //! each kind, and more of all kinds together, on a node that may use 1 GiB of memory.
 //!
-//! The clients that behave tap at a fixed rate, and a latency begins when the tap is due. The node has one core, and all
-//! clients have the others (`taskset`). The limit of memory needs a control group, so root; without it there is none.
+//! The clients that behave tap at a fixed rate, and a latency begins when the tap is due. The node has one core, and
+//! all clients have the others (`taskset`). The limit of memory needs a control group, so root; without it there is
+//! none.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints what it measures")]
 

@@ -104,8 +104,8 @@ impl Registry {
         Ok(ForwardedRequest { address: Some(address), registry: self.clone() })
     }
 
-    /// Counts a WebSocket, until the returned guard is dropped. `None` if there are too many: sockets stay for long, and
-    /// would leave no connection for requests.
+    /// Counts a WebSocket, until the returned guard is dropped. `None` if there are too many: sockets stay for long,
+    /// and would leave no connection for requests.
     pub fn admit_socket(self: &Arc<Self>) -> Option<SocketPlace> {
         let most = self.limits.most - self.limits.most / KEPT_FOR_REQUESTS;
         if self.sockets.fetch_add(1, Ordering::Relaxed) < most {

@@ -104,8 +104,8 @@ impl Digests {
 }
 
 /// Divides the digests of a range by the keys of its rows, also of those that it does not have yet. A digest without a
-/// row belongs to a missing row, whose key is unknown. Each new range gets that digest, so that the row counts as missing
-/// in all of them.
+/// row belongs to a missing row, whose key is unknown. Each new range gets that digest, so that the row counts as
+/// missing in all of them.
 fn divide_range(start: Key, digests: &[Digest], keys: &[Key]) -> Option<DividedRange> {
     if keys.len() <= FULL {
         return None;
