@@ -37,7 +37,7 @@ pub struct ConnectionLimits {
     pub unread: usize,
 }
 
-/// One in so many connections is kept for requests: WebSockets do not take it.
+/// One in so many connections is kept for requests: WebSockets and server-sent events do not take it.
 const KEPT_FOR_REQUESTS: usize = 16;
 /// If too much waits for clients that do not read, room is made for this part of the limit.
 const ROOM: usize = 8;
@@ -104,8 +104,8 @@ impl Registry {
         Ok(ForwardedRequest { address: Some(address), registry: self.clone() })
     }
 
-    /// Counts a WebSocket, until the returned guard is dropped. `None` if there are too many: sockets stay for long,
-    /// and would leave no connection for requests.
+    /// Counts a connection that stays open, until the returned guard is dropped. `None` if there are too many: they
+    /// would leave no connection for requests.
     pub fn admit_socket(self: &Arc<Self>) -> Option<SocketPlace> {
         let most = self.limits.most - self.limits.most / KEPT_FOR_REQUESTS;
         if self.sockets.fetch_add(1, Ordering::Relaxed) < most {
@@ -249,7 +249,7 @@ impl Drop for ForwardedRequest {
     }
 }
 
-/// A WebSocket that is counted.
+/// A counted connection that stays open.
 pub struct SocketPlace(Arc<Registry>);
 
 impl Drop for SocketPlace {

@@ -70,7 +70,7 @@ impl Front {
                     {
                         return Ok(ServiceResponse::new(response.into_parts().0, no_lease().error_response()));
                     }
-                    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+                    if counted.socket.is_some()
                         && let Some(connection) = response.request().conn_data::<Handle>()
                     {
                         connection.enter(Phase::Socket);
@@ -90,11 +90,11 @@ impl Front {
         if self.member.as_ref().is_some_and(|member| !holds(member)) && !is_about_the_node(request.path()) {
             return Err(no_lease());
         }
-        let socket = match request.headers().get(header::UPGRADE) {
-            Some(_) => Some(self.limits.connections.admit_socket().ok_or_else(too_many_sockets)?),
-            None => None,
+        let socket = match stays_open(request) {
+            true => Some(self.limits.connections.admit_socket().ok_or_else(too_many_sockets)?),
+            false => None,
         };
-        Ok(Counted { _forwarded: self.forwarded(request)?, _socket: socket })
+        Ok(Counted { _forwarded: self.forwarded(request)?, socket })
     }
 
     /// Counts the request by its client's address, if it comes through a proxy.
@@ -127,14 +127,19 @@ fn no_lease() -> ApiError {
     ApiError::unavailable(problem, std::time::Duration::from_secs(1))
 }
 
+/// Whether the connection stays open, as a WebSocket or for server-sent events.
+fn stays_open(request: &ServiceRequest) -> bool {
+    request.headers().contains_key(header::UPGRADE) || matches!(request.path(), "/sse" | "/event-stream")
+}
+
 fn too_many_sockets() -> ApiError {
-    ApiError::unavailable("the node serves as many WebSockets as it can", std::time::Duration::from_secs(1))
+    ApiError::unavailable("the node serves as many open connections as it can", std::time::Duration::from_secs(1))
 }
 
 /// What a request is counted as.
 struct Counted {
     _forwarded: Option<ForwardedRequest>,
-    _socket: Option<SocketPlace>,
+    socket: Option<SocketPlace>,
 }
 
 /// Guards that live as long as the answer.

@@ -31,7 +31,7 @@ pub enum Phase {
     Body = 2,
     /// This node: it answers a request.
     Busy = 3,
-    /// Nothing: it is a WebSocket.
+    /// Nothing: it is a WebSocket, or hears server-sent events.
     Socket = 4,
 }
 

@@ -154,6 +154,15 @@ async fn websockets_leave_connections_for_requests() {
             Raw::sent(&server, "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.status().await;
         assert_eq!(status, 200);
     }
+    let events = UPGRADE.replace("/?v=5", "/event-stream?v=5&channels=x").replace("upgrade: websocket\r\n", "");
+    let refused = Raw::sent(&server, &events).await.first_line().await;
+    assert!(refused.contains("503"), "server-sent events stay as long: {refused}");
+    drop(sockets.pop());
+    let _hearing = eventually("a place for events is free", || async {
+        let mut raw = Raw::sent(&server, &events).await;
+        raw.first_line().await.contains("200").then_some(raw)
+    })
+    .await;
     drop(sockets);
     eventually("the sockets' places are free again", || async {
         Raw::sent(&server, UPGRADE).await.first_line().await.contains("101").then_some(())
