@@ -133,12 +133,14 @@ fn flood(node: &Node, taps: &[Tap], hostile: &Session, rate: f64, during: Durati
     for place in (0..requests.len()).step_by(4).rev() {
         requests.insert(place, world::save_draft(hostile));
     }
+    // One user gets few tokens a minute, and asks for more in the flood.
+    let token = frames::realtime_token(address, &hostile.creator);
     let flood = std::thread::spawn(move || {
         let next = |connection: usize, n: usize| &*requests[(connection + n) % requests.len()];
         load::drive(address, 64, Duration::ZERO, during, next).answered
     });
     let (outcome, frames) = std::thread::scope(|scope| {
-        let frames = scope.spawn(|| frames::flood(address, hostile, 8, during));
+        let frames = scope.spawn(|| frames::flood(address, hostile, &token, 8, during));
         let outcome = drive(address, &taps[1..], Rate::Fixed(rate), during);
         (outcome, frames.join().expect("the frames end"))
     });

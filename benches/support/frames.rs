@@ -18,12 +18,11 @@ use super::{
 };
 
 /// Sends over this many sockets at once. A socket that the node closes is opened again. Returns the number of frames.
-pub fn flood(address: SocketAddr, hostile: &Session, sockets: usize, during: Duration) -> u64 {
-    let token = realtime_token(address, &hostile.creator);
+pub fn flood(address: SocketAddr, hostile: &Session, token: &str, sockets: usize, during: Duration) -> u64 {
     let (until, sent) = (Instant::now() + during, Rc::new(Cell::new(0)));
     block_on(async {
         let floods = (0..sockets).map(|_| {
-            let (token, session, sent) = (token.clone(), hostile.id.clone(), sent.clone());
+            let (token, session, sent) = (token.to_owned(), hostile.id.clone(), sent.clone());
             spawn_local(async move {
                 while Instant::now() < until {
                     if send_until_closed(address, &token, &session, until, &sent).await.is_err() {
