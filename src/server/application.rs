@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix_web::{HttpRequest, dev::Server, web::Data};
@@ -18,7 +18,6 @@ use tandem_actors::{
     Coordinator,
     ports::{Store, StoreError},
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     StartError,
@@ -29,12 +28,12 @@ use super::{
     parts::{Coordination, Durable, verifier},
     routes::{Shared, serve, state},
     service_manager,
+    stop::{StopSignals, end_calls},
 };
 use crate::{
     acme::Acme,
     backups::{BackupService, Destination},
     config::{self, EffectiveSetting, Settings},
-    connections::Registry,
     console::{Console, ListFleet},
     http::{self, AppState, DemoPlaces, StartPage, start_page},
     limits::NodeLimits,
@@ -45,12 +44,6 @@ use crate::{
     version::VERSION,
 };
 
-/// A stopping node waits this long for request bodies that are on their way, and for clients that read slowly.
-const BODIES_MAY_TAKE: Duration = Duration::from_millis(500);
-/// How long it takes at most to say goodbye to all WebSockets.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(1);
-/// How long connections may take to close.
-const CLOSING_MAY_TAKE: Duration = Duration::from_millis(200);
 /// The pause between two attempts to erase the accounts that a restore has brought back.
 const ERASE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
@@ -155,36 +148,10 @@ impl Application {
         upkeep.abort();
         let timeout = node.shutdown_timeout;
         node.stopping.store(true, Ordering::Release);
-        node.limits.connections.stop();
-        let connections = node.limits.connections.clone();
-        actix_web::rt::spawn(async move {
-            tokio::time::sleep(BODIES_MAY_TAKE.min(timeout / 2)).await;
-            connections.end_bodies();
-        });
         let (provider, connections) = (node.coordination.provider.clone(), node.limits.connections.clone());
-        let goodbye = timeout.mul_f64(0.3).min(LONGEST_GOODBYE);
-        let no_more_calls = async move {
-            // The server looks once a second whether its connections are closed.
-            let server = async {
-                tokio::join!(handle.stop(true), async { drop(serving.await) });
-                std::future::pending::<()>().await;
-            };
-            let calls = async {
-                provider.stop(goodbye).await;
-                closed(&connections).await;
-            };
-            tokio::select! { () = server => {} () = calls => {} }
-        };
+        let no_more_calls = end_calls(serving, handle, &provider, &connections, timeout);
         node.stop_after(no_more_calls, timeout).await;
         Ok(())
-    }
-}
-
-/// Waits until all connections are closed, or only wait for their clients.
-async fn closed(connections: &Registry) {
-    let until = Instant::now() + CLOSING_MAY_TAKE;
-    while !connections.is_empty() && (Instant::now() < until || connections.end_all_but_busy() > 0) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -213,25 +180,6 @@ impl ListeningNode {
 
     pub fn url(&self, is_encrypted: bool) -> String {
         format!("{}://{}", if is_encrypted { "https" } else { "http" }, self.address)
-    }
-}
-
-/// SIGTERM and SIGINT. It is made before the node reports that it runs.
-pub(super) struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignals {
-    pub fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    pub async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 

@@ -12,8 +12,9 @@ use tokio::signal::unix::Signal;
 
 use super::{
     StartError,
-    application::{OpenStore, StopSignals},
+    application::OpenStore,
     listen::{listen_for_fleet, not_listening},
+    stop::StopSignals,
     store,
 };
 use crate::{

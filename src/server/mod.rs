@@ -10,6 +10,7 @@ mod parts;
 mod reload;
 mod routes;
 mod service_manager;
+mod stop;
 mod store;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -19,9 +20,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::{application::Application, error::StartError, store::missing as missing_store};
 use self::{
-    application::{ListeningNode, StopSignals, certificate},
+    application::{ListeningNode, certificate},
     fleet::{FleetNode, StandingBy},
     reload::Reload,
+    stop::StopSignals,
 };
 use crate::config::{self, EffectiveSetting, Settings, Sources};
 
