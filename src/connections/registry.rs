@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -270,17 +271,22 @@ impl RegistryEntry {
     }
 
     /// So many bytes wait for the client, which does not read.
-    pub(super) fn unread(&self, bytes: usize) {
-        self.registry.unread.take(bytes);
-        if self.registry.unread.is_exhausted() {
+    pub(super) fn note_blocked(&self, handle: &Handle, waker: &Waker, bytes: usize) {
+        let unread = &self.registry.unread;
+        // Taken first: others may give them back as soon as the handle names them.
+        unread.take(bytes);
+        unread.give(handle.note_blocked(waker, bytes));
+        if unread.is_exhausted() {
             self.registry.make_room_for_unread();
         }
     }
 
-    /// So many bytes wait no more.
-    pub(super) fn read(&self, bytes: usize) {
-        if bytes > 0 {
-            self.registry.unread.give(bytes);
+    /// The client has received so many bytes, and none wait.
+    pub(super) fn note_written(&self, handle: &Handle, bytes: usize) {
+        handle.note_written(bytes);
+        let waited = handle.take_unread();
+        if waited > 0 {
+            self.registry.unread.give(waited);
         }
     }
 }

@@ -93,15 +93,11 @@ impl<S: AsyncWrite + Unpin> GuardedSocket<S> {
     /// Counts what was written, or that `bytes` bytes wait for the client.
     fn watch_write(&self, outcome: Poll<io::Result<usize>>, bytes: usize, cx: &Context<'_>) -> Poll<io::Result<usize>> {
         match &outcome {
-            Poll::Ready(Ok(written)) => {
-                self.handle.note_written(*written);
-                self.place.read(self.handle.take_unread());
-            }
+            Poll::Ready(Ok(written)) => self.place.note_written(&self.handle, *written),
             Poll::Pending => {
                 // What waits for an ended connection is not counted any more.
                 if !self.handle.is_ended() {
-                    self.place.read(self.handle.note_blocked(cx.waker(), bytes));
-                    self.place.unread(bytes);
+                    self.place.note_blocked(&self.handle, cx.waker(), bytes);
                 }
                 // It may have ended before the waker was registered.
                 if self.handle.is_ended() {
@@ -155,6 +151,7 @@ impl AdmittedConnection {
 mod tests {
     use std::net::SocketAddr;
 
+    use tandem_intake::now;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::{super::registry::tests::limits, *};
@@ -207,21 +204,23 @@ mod tests {
             let mut server = registry.admit(peer()).unwrap().guard(server);
             let handle = server.handle().clone();
             let writing = actix_web::rt::spawn(async move { server.write_all(&vec![0; 10 + bytes]).await });
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-            assert!(handle.is_blocked());
+            // The next one is blocked later, on the clock that counts.
+            while !handle.is_blocked() || now() <= handle.blocked_since() {
+                tokio::task::yield_now().await;
+            }
             (client, handle, writing)
         };
         let (_first, first, writing) = block(600).await;
         let (mut second_client, second, second_writing) = block(300).await;
         assert_eq!((registry.unread(), first.is_ended()), (900, false));
-        let (third_client, third, _) = block(150).await;
+        let (third_client, third, third_writing) = block(150).await;
         assert_eq!((first.is_ended(), second.is_ended(), third.is_ended()), (true, false, false));
         assert_eq!((writing.await.unwrap().unwrap_err().kind(), registry.unread()), (io::ErrorKind::TimedOut, 450));
         second_client.read_exact(&mut vec![0; 310]).await.unwrap();
         second_writing.await.unwrap().unwrap();
         assert_eq!(registry.unread(), 150, "what was read waits no more");
         drop(third_client);
-        tokio::task::yield_now().await;
+        third_writing.await.unwrap().unwrap_err();
         assert_eq!(registry.unread(), 0, "nor what nobody will read");
     }
 

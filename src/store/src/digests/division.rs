@@ -62,9 +62,7 @@ impl Digests {
         }
         let mut keys = BTreeSet::new();
         if !digests.is_empty() {
-            let stored = engine.range(&Bounds::between(start, part.to.as_ref()), Direction::Forward, usize::MAX)?;
-            engine.settle()?;
-            keys.extend(stored.into_iter().map(|(key, _)| key).filter(|key| !has_no_digest(key)));
+            keys.extend(stored_keys(start, part.to.as_ref(), engine)?);
         }
         keys.extend(here.iter().map(|(key, _)| (*key).clone()));
         if let Some(divided) = divide_range(start.clone(), digests, &keys.into_iter().collect::<Vec<_>>()) {
@@ -91,9 +89,7 @@ impl Digests {
             let part = self.state.read().ranges.first(&Bounds::between(&start, None), 1);
             let [(_, digests)] = &part.ranges[..] else { continue };
             if digests.len() > FULL {
-                let rows = engine.range(&Bounds::between(&start, part.to.as_ref()), Direction::Forward, usize::MAX)?;
-                engine.settle()?;
-                let keys: Vec<Key> = rows.into_iter().map(|(key, _)| key).filter(|key| !has_no_digest(key)).collect();
+                let keys = stored_keys(&start, part.to.as_ref(), engine)?;
                 divided.extend(divide_range(start, digests, &keys));
             } else if digests.is_empty() && !start.as_bytes().is_empty() {
                 divided.push(DividedRange { start, into: Vec::new() });
@@ -101,6 +97,13 @@ impl Digests {
         }
         Ok(divided)
     }
+}
+
+/// The keys that the engine has in a range.
+fn stored_keys(start: &Key, to: Option<&Key>, engine: &dyn Rows) -> Result<Vec<Key>, StoreError> {
+    let rows = engine.range(&Bounds::between(start, to), Direction::Forward, usize::MAX)?;
+    engine.settle()?;
+    Ok(rows.into_iter().map(|(key, _)| key).filter(|key| !has_no_digest(key)).collect())
 }
 
 /// Divides the digests of a range by the keys of its rows, also of those that it does not have yet. A digest without a
