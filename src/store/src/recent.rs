@@ -1,9 +1,14 @@
 //! Rows that are durable in the journal and not yet in the engine. Reads see them over the engine's.
 //!
 //! There are at most two generations. The frozen one is being written to the engine. The active one gets new commits. A
-//! row that changes several times within one generation is written to the engine once, with its last value.
+//! row that changes several times within one generation is written to the engine once, with its last value. A row that
+//! is made and deleted within one generation leaves nothing.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -71,29 +76,44 @@ pub(crate) enum Origin {
 }
 
 impl Generation {
-    fn take(&mut self, change: &Change) {
+    /// A deleted row is only remembered if there `may_be` an older one.
+    fn take(&mut self, change: &Change, may_be: impl FnOnce(&Key) -> bool) {
         let (key, value) = match change {
             Change::Put(key, value) => (key, Some(value.clone())),
             Change::Delete(key) => (key, None),
         };
         let length = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
         let added = length(&value);
-        if let Some(row) = self.rows.get_mut(key) {
-            self.bytes = self.bytes + added - length(row);
-            *row = value;
-        } else {
-            self.bytes += AROUND + key.as_bytes().len() + added;
-            self.rows.insert(key.clone(), value);
+        match self.rows.entry(key.clone()) {
+            Entry::Vacant(place) => {
+                self.bytes += AROUND + key.as_bytes().len() + added;
+                place.insert(value);
+            }
+            Entry::Occupied(row) if value.is_none() && row.get().is_some() && !may_be(key) => {
+                self.bytes -= AROUND + key.as_bytes().len() + length(&row.remove());
+            }
+            Entry::Occupied(mut row) => {
+                self.bytes = self.bytes + added - length(row.get());
+                row.insert(value);
+            }
         }
     }
 }
 
 impl Recent {
-    /// Adds a durable group. Readers see all of it at once.
-    pub fn take<'a>(&self, group: u64, journal: u64, changes: impl Iterator<Item = &'a Change>) {
+    /// Adds a durable group. Readers see all of it at once. `is_absent` is true only for rows that the engine certainly
+    /// does not have, apart from those of the frozen generation.
+    pub fn take<'a>(
+        &self,
+        group: u64,
+        journal: u64,
+        changes: impl Iterator<Item = &'a Change>,
+        is_absent: impl Fn(&Key) -> bool,
+    ) {
         let mut state = self.state.write();
-        let active = &mut state.active;
-        changes.for_each(|change| active.take(change));
+        let Generations { active, frozen } = &mut *state;
+        let is_frozen = |key: &Key| frozen.as_ref().is_some_and(|frozen| frozen.rows.contains_key(key));
+        changes.for_each(|change| active.take(change, |key| is_frozen(key) || !is_absent(key)));
         active.group = group;
         active.journal += journal;
         active.since.get_or_insert_with(Instant::now);
@@ -274,7 +294,7 @@ mod tests {
     }
 
     fn take(recent: &Recent, group: u64, changes: &[Change]) {
-        recent.take(group, 0, changes.iter());
+        recent.take(group, 0, changes.iter(), |_| false);
     }
 
     /// An engine's scan over these rows.
@@ -300,6 +320,7 @@ mod tests {
             changes in proptest::collection::vec((0..3_u8, 0..40_u8, proptest::bool::ANY), 0..120),
             after in proptest::option::of(0..40_u8),
             forward in proptest::bool::ANY,
+            knows_engine in proptest::bool::ANY,
             limit in 0..12_usize,
         )| {
             let (recent, mut stored, mut whole) = (Recent::default(), BTreeMap::new(), BTreeMap::new());
@@ -311,7 +332,7 @@ mod tests {
                     Change::Put(key, value) => whole.insert(key.clone(), value.clone()),
                     Change::Delete(key) => whole.remove(key),
                 };
-                take(&recent, number as u64, &[change]);
+                recent.take(number as u64, 0, [change].iter(), |key| knows_engine && !stored.contains_key(key));
                 // The first third goes to the engine, the second is frozen, the third stays active.
                 if *place == 0 && let Some(generation) = recent.freeze() {
                     for (key, value) in &generation.rows {
@@ -356,6 +377,21 @@ mod tests {
         });
         let names: Vec<_> = found.expect("a scan").into_iter().map(|(key, value, _)| (key, value)).collect();
         assert_eq!(names, [(key("xb"), Bytes::from("2"))], "all of one moment");
+    }
+
+    #[test]
+    fn a_row_that_is_made_and_deleted_within_one_generation_leaves_nothing() {
+        let recent = Recent::default();
+        let rows_after = |group, changes: &[Change]| {
+            recent.take(group, 0, changes.iter(), |key| *key != self::key("stored"));
+            (recent.state.read().active.rows.len(), recent.amount().bytes)
+        };
+        assert_eq!(rows_after(1, &[put("a", "1"), put("a", "22"), delete("a")]), (0, 0));
+        assert_eq!(rows_after(2, &[put("stored", "1"), delete("stored")]).0, 1, "the engine has an older row");
+        rows_after(3, &[put("frozen", "1")]);
+        recent.freeze().expect("a generation");
+        assert_eq!(rows_after(4, &[put("frozen", "2"), delete("frozen")]).0, 1, "the engine is getting an older row");
+        assert_eq!(recent.get(&key("frozen")), Some(None));
     }
 
     #[test]

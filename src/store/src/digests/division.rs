@@ -169,7 +169,7 @@ mod tests {
 
     fn generation(group: u64, changes: &[Change]) -> Arc<Generation> {
         let recent = Recent::default();
-        recent.take(group, 0, changes.iter());
+        recent.take(group, 0, changes.iter(), |_| false);
         recent.freeze().expect("there are rows")
     }
 

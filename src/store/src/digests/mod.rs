@@ -216,9 +216,10 @@ impl Digests {
         Ok(())
     }
 
-    /// Whether the engine certainly does not have the row. Then the row need not be deleted.
+    /// Whether the engine certainly does not have the row. Then the row need not be deleted. It does not wait: while
+    /// digests are being changed, nothing is certain.
     pub fn excludes(&self, key: &Key) -> bool {
-        let state = self.state.read();
+        let Some(state) = self.state.try_read() else { return false };
         !state.is_behind && !has_no_digest(key) && state.ranges.get(key).is_none()
     }
 

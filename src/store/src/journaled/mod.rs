@@ -176,7 +176,8 @@ impl JournaledStore {
         if written().flat_map(|commit| &commit.changes).any(keys::is_erasure) {
             self.erased_upto.store(number, Ordering::Release);
         }
-        self.recent.take(number, bytes, first.iter().chain(written().flat_map(|commit| &commit.changes)));
+        let changes = first.iter().chain(written().flat_map(|commit| &commit.changes));
+        self.recent.take(number, bytes, changes, |key| self.rows.digests.excludes(key));
         if let Some(acknowledged) = &writer.acknowledged
             && let Err(error) = acknowledged.record(number)
         {

@@ -84,10 +84,10 @@ pub(crate) fn open_journal(
     let opened =
         Wal::open(options.wal_disk(), directory, log, options.journal.segments(), checkpoint, |number, record| {
             let told = group::decode_stored(&coding, log, number, record, |commit| {
-                recent.take(number, 0, commit.changes.iter());
+                recent.take(number, 0, commit.changes.iter(), |_| false);
             });
             // An empty group is one, too.
-            recent.take(number, record.len() as u64, [].iter());
+            recent.take(number, record.len() as u64, [].iter(), |_| false);
             if let Err(error) = told {
                 not_understood.get_or_insert((number, error));
             }

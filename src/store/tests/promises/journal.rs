@@ -83,6 +83,30 @@ fn after_a_write_or_sync_that_fails_nothing_is_acknowledged_and_nothing_is_lost(
     }
 }
 
+/// What is made and deleted between two checkpoints leaves nothing, but there may be an older row.
+#[test]
+fn a_row_that_the_engine_has_stays_deleted_though_it_was_made_again() {
+    for engine in Engine::ALL {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || try_open_with(&location(engine, directory.path()), &Options::default()).expect("the store opens");
+        let store = open();
+        store.commit(&[free(vec![put("xa", "old")])]).unwrap();
+        store.close();
+        drop(store);
+        let store = open();
+        store.commit(&[free(vec![put("xa", "new"), put("xb", "new")])]).unwrap();
+        store.commit(&[free(vec![delete("xa"), delete("xb")])]).unwrap();
+        let is_gone = |store: &dyn Store| {
+            assert_eq!(store.get_all(&[key("xa"), key("xb")]).unwrap(), [None, None], "{engine}");
+            assert_eq!(store.scan(&key("x"), None, Direction::Forward, 9).unwrap(), [], "{engine}");
+        };
+        is_gone(&*store);
+        store.close();
+        drop(store);
+        is_gone(&*open());
+    }
+}
+
 /// Holds the engine's syncs back while it is told to.
 #[derive(Debug, Default)]
 struct SlowEngine(Mutex<Option<mpsc::Receiver<()>>>);
