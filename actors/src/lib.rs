@@ -72,6 +72,7 @@
 pub mod backoff;
 pub mod chance;
 mod coordinator;
+mod encoding;
 pub mod failpoint;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz_tests;

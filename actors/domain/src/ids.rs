@@ -29,7 +29,7 @@ macro_rules! id {
         #[doc = concat!("The form of ", $what, ": ", $expected, ".")]
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[serde(try_from = "String")]
         pub struct $name(Arc<str>);
 
         impl $name {

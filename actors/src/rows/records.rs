@@ -12,6 +12,7 @@ use crate::{
         stage::SessionStatus,
         time::Timestamp,
     },
+    encoding,
     ports::StoreError,
     trace::RequestId,
 };
@@ -36,7 +37,7 @@ pub struct PushJob {
 
 /// A row as it is stored.
 pub fn encode<T: Serialize>(row: &T) -> bytes::Bytes {
-    rmp_serde::to_vec_named(row).expect("rows hold only what MessagePack can").into()
+    encoding::messagepack(row).expect("rows hold only what MessagePack can")
 }
 
 /// Reads a stored row.

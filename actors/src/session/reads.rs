@@ -12,6 +12,7 @@ use crate::{
         ids::UserId,
         view::{self, EventsPage},
     },
+    encoding,
     messages::{EventsRequest, Reader, Refusal, ReplyTo, SessionMessage},
     stored::{self, nicknames},
 };
@@ -107,6 +108,5 @@ impl SessionActor {
 }
 
 pub(crate) fn to_json(answer: &impl Serialize) -> Result<Bytes, Refusal> {
-    let json = serde_json::to_vec(answer);
-    json.map(Bytes::from).map_err(|error| Refusal::Internal(format!("an answer cannot be written as JSON: {error}")))
+    encoding::json(answer).map_err(|error| Refusal::Internal(format!("an answer cannot be written as JSON: {error}")))
 }
