@@ -162,7 +162,7 @@ impl Coordinator {
         if noted.as_deref() == Some(INDEXED) {
             return Ok(());
         }
-        let mut after = noted.map(|key| Key::from_bytes(key.to_vec()));
+        let mut after = noted.map(|key| Key::from_bytes(&key));
         loop {
             let all = keys::all_memberships();
             let page = self.store().scan(&all, after.as_ref(), Direction::Forward, PAGE)?;

@@ -78,7 +78,7 @@ pub(super) fn rows(bytes: &Bytes) -> Option<Vec<(Key, Bytes)>> {
     };
     while at < bytes.len() {
         let key = part(&mut at)?;
-        rows.push((Key::from_bytes(key.to_vec()), part(&mut at)?));
+        rows.push((Key::from_bytes(key), part(&mut at)?));
     }
     Some(rows)
 }

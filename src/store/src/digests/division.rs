@@ -136,7 +136,7 @@ mod tests {
     use crate::{disk::RealDisk, recent::Recent, seal::RowCoding};
 
     fn key(number: usize) -> Key {
-        Key::from_bytes(format!("x{number:04}").into_bytes())
+        Key::from_bytes(format!("x{number:04}"))
     }
 
     /// An engine in memory, which outlives the digests.
