@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::domain::ids::{Seq, SessionId};
 
-/// Keys of a session's rows have 36 bytes. Keys are made and copied with each command, and compared in maps. That is
+/// A key of an event has 35 bytes. Keys are made and copied with each command, and compared in maps. That is
 /// faster without a place elsewhere.
 const INLINE: usize = 40;
 

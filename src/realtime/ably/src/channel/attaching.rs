@@ -164,7 +164,7 @@ impl Attached {
     }
 
     fn rewind(&mut self, log: &Log, request: &Attach<'_>, now: Timestamp) {
-        // Not what was stored a moment ago, after the head: it is delivered next.
+        // What was stored after the head is left out: it is delivered next.
         let older = request.stored.iter().filter(|entry| entry.seq < log.oldest());
         let messages = log.entries().rev().chain(older).filter(|entry| matches!(entry.body, EntryBody::Messages(_)));
         match request.rewind {
